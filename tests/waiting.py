@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
-PATIENCE_SECONDS = float(__import__("os").environ.get("PATIENCE", 60))
-"""Longer than anything in a test takes, also on a machine that is busy with other work."""
+PATIENCE_SECONDS = float(os.environ.get("TUI_LOOP_TEST_PATIENCE", "120"))
+"""Longer than anything in a test takes, also on a machine that is busy with other work.
+
+A shorter one, by the environment, shows failing expectations sooner.
+"""
 
 POLL_SECONDS = 0.02
 

@@ -473,8 +473,11 @@ class Driven:
             await self.until(lambda text=text: text in self.text_in(name), f"{text!r} in {name}")
 
     async def press(self, *keys: str) -> None:
-        """Presses keys one after the other, each once the one before has been dealt with."""
-        for key in keys:
+        """Presses keys one after the other, each once the one before has been processed.
+
+        `g p` is a leader key and the key after it.
+        """
+        for key in (each for keys_of_one in keys for each in keys_of_one.split(" ")):
             self.app.post_message(events.Key(key, _character_of(key)))
             await self._dealt_with()
 
