@@ -42,12 +42,41 @@ def test_wrong_settings_are_one_error_before_the_app_opens(
     cli: Cli, tmp_path: Path, loop: LoopFolder
 ) -> None:
     settings = tmp_path / "own.toml"
-    settings.write_text('[keys]\n"run.strat" = "x"\n')
+    settings.write_text('[keys]\n"run.start" = "s"\n')
     for command in (["keys"], [loop.name]):
         done = cli(*command, TUI_LOOP_CONFIG=str(settings))
         assert done.returncode == 2
-        assert "'run.strat'" in done.stderr
-        assert "hint: did you mean run.start?" in done.stderr
+        assert "s would be both run.start and run.stop" in done.stderr
+        assert "hint: give one of them another key" in done.stderr
+
+
+def test_an_unknown_id_in_the_keys_is_a_warning_and_an_old_id_still_works(
+    cli: Cli, tmp_path: Path
+) -> None:
+    settings = tmp_path / "own.toml"
+    settings.write_text('[keys]\n"run.strat" = "x"\n"config.find" = "ctrl+n"\n')
+    done = cli("keys", "--json", TUI_LOOP_CONFIG=str(settings))
+    assert done.returncode == 0
+    assert "'run.strat': no such action; did you mean run.start?" in done.stderr
+    by_id = {each["id"]: each for each in json.loads(done.stdout)["keys"]}
+    assert by_id["app.search"]["keys"] == "ctrl+n"
+
+
+def test_a_reason_is_edited_and_the_first_one_kept(cli: Cli, loop: LoopFolder) -> None:
+    first = json.loads(cli("reason", "support-tiny/2", "--json").stdout)
+    assert first["why"] == first["first_why"] != ""
+    assert cli("reason", "support-tiny/2", "the rate was too low").returncode == 0
+    edited = json.loads(cli("reason", "support-tiny/2", "--json").stdout)
+    assert edited == {
+        "iteration": 2,
+        "why": "the rate was too low",
+        "first_why": first["why"],
+    }
+    assert "why: the rate was too low" in cli("show", "support-tiny/2").stdout
+    assert f"first: {first['why']}" in cli("reason", "support-tiny/2").stdout
+    refused = cli("reason", "support-tiny/0", "the base")
+    assert refused.returncode == 2
+    assert "support-tiny/0 is the base" in refused.stderr
 
 
 def test_notes_are_added_and_read(cli: Cli, loop: LoopFolder) -> None:

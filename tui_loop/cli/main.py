@@ -25,6 +25,7 @@ SHARED_MODULES = {
     "keys": "app",
     "label": "annotate",
     "note": "annotate",
+    "reason": "annotate",
     "fetch": "installation",
     "doctor": "installation",
     "run": "runs",

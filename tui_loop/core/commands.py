@@ -47,6 +47,7 @@ COMMANDS = (
     "nearest",
     "label",
     "note",
+    "reason",
     "report",
     "keys",
     "fetch",

@@ -59,6 +59,9 @@ SCOPES = {
 }
 """Where an action is available, with its heading in the help."""
 
+WORKBENCH_SCOPES = ("workbench",)
+"""Scopes of actions that are available on every screen; they close the screens above."""
+
 ACTIONS: tuple[Action, ...] = (
     Action(
         "app.help",

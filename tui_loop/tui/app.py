@@ -26,14 +26,14 @@ from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.secrets import redacted
-from tui_loop.tui.actions import BY_ID, bindings, leader_actions
+from tui_loop.tui.actions import BY_ID, WORKBENCH_SCOPES, bindings, leader_actions
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.editor import opening_words
 from tui_loop.tui.every_resize import EveryResize
 from tui_loop.tui.keys_in_order import KeysInOrder
 from tui_loop.tui.messages import MessageLine
-from tui_loop.tui.palette import ActionCommands, Palette
+from tui_loop.tui.palette import Commands, Palette
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.help import HelpScreen
 from tui_loop.tui.screens.leader import LeaderMenu
@@ -48,9 +48,6 @@ from tui_loop.tui.widgets.toned import Part
 from tui_loop.tui.workbench.frame import LoadingScreen
 
 LAST_THEME = "theme"
-
-WORKBENCH_SCOPES = ("workbench",)
-"""Scopes whose commands close the screens above the workbench."""
 
 Searchable = RowList | Sheet
 
@@ -73,7 +70,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
     """The terminal application on one `loops/` folder."""
 
     TITLE = "tui_loop"
-    COMMANDS = {ActionCommands}
+    COMMANDS = {Commands}
     INLINE_PADDING = 0
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("app"),
@@ -133,6 +130,8 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
             self.set_timer(SETTLED_SECONDS, _collect_again)
             self.set_interval(TERMINAL_SECONDS, self._look_for_terminal)
         self.set_keymap(self.keys)
+        for warning in self.settings.warnings:
+            self.notify(warning, severity="warning", timeout=15)
         self.begin_typing()
 
     def get_default_screen(self) -> Screen[None]:
@@ -243,9 +242,13 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
     def action_next_theme(self) -> None:
         names = [theme.name for theme in THEMES]
         known = self.theme if self.theme in names else names[0]
-        self.theme = names[(names.index(known) + 1) % len(names)]
-        self.memory.put(LAST_THEME, self.theme)
-        self.notify(f"colours: {self.theme}", timeout=2)
+        self.action_show_theme(names[(names.index(known) + 1) % len(names)])
+
+    def action_show_theme(self, name: str) -> None:
+        """Shows the colours with that name and remembers them."""
+        self.theme = name
+        self.memory.put(LAST_THEME, name)
+        self.notify(f"colours: {name}", timeout=2)
 
     async def action_back(self) -> None:
         self.clear_notifications()

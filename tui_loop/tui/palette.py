@@ -1,13 +1,20 @@
-"""The command palette: the actions of the table, those at hand first."""
+"""The command palette: every command of every screen, iterations, loops and colours."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import msgspec
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
-from tui_loop.tui.actions import ACTIONS, Action, keys_of
+from tui_loop.tui.actions import ACTIONS, SCOPES, WORKBENCH_SCOPES, keys_of
+from tui_loop.tui.cells import flat
+from tui_loop.tui.themes import THEMES
+
+TITLE_LENGTH = 60
 
 
 class Palette(CommandPalette):
@@ -21,31 +28,72 @@ class Palette(CommandPalette):
             super()._action_command_list(action)
 
 
-class ActionCommands(Provider):
-    """Finds actions by their description or id."""
+class Entry(msgspec.Struct, frozen=True):
+    """A line of the palette. `also`: another text that finds it, such as the id of an action."""
+
+    text: str
+    help: str
+    run: Callable[[], Any]
+    also: str = ""
+
+
+class Commands(Provider):
+    """Finds commands by description or id, iterations by number or change, and loops by name."""
+
+    async def startup(self) -> None:
+        loops = getattr(self.app, "loops", None)
+        self._loops = await asyncio.to_thread(loops.names) if loops is not None else []
 
     async def discover(self) -> Hits:
-        for action in self._actions():
-            yield DiscoveryHit(self._words(action), self._call(action), help=action.id)
+        for entry in self._entries():
+            yield DiscoveryHit(entry.text, entry.run, help=entry.help)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for action in self._actions():
-            words = self._words(action)
-            score = max(matcher.match(words), matcher.match(action.id) * 0.9)
+        for entry in self._entries():
+            score = max(matcher.match(entry.text), matcher.match(entry.also) * 0.9)
             if score > 0:
-                yield Hit(score, matcher.highlight(words), self._call(action), help=action.id)
+                yield Hit(score, matcher.highlight(entry.text), entry.run, help=entry.help)
 
-    def _actions(self) -> list[Action]:
-        """The actions that do something from here; without moving about in lists."""
-        scopes: tuple[str, ...] = getattr(self.screen, "scopes", ("app",))
-        order = {scope: place for place, scope in enumerate(scopes) if scope != "list"}
-        found = [action for action in ACTIONS if action.scope in order]
-        return sorted(found, key=lambda action: order[action.scope])
+    def _entries(self) -> Iterator[Entry]:
+        yield from self._actions()
+        yield from self._iterations()
+        for name in self._loops:
+            yield Entry(f"open loop {flat(name, TITLE_LENGTH)}", "loop", partial(self._open, name))
+        for theme in THEMES:
+            show = partial(self.app.run_action, f"app.show_theme('{theme.name}')")
+            yield Entry(f"colours: {theme.name}", "setting", show)
 
-    def _words(self, action: Action) -> str:
-        keys = " ".join(keys_of(action, getattr(self.app, "keys", {})))
-        return f"{action.description}  ({keys})"
+    def _actions(self) -> Iterator[Entry]:
+        """All actions, those of the current screen first; keys that move in lists come last."""
+        here: tuple[str, ...] = getattr(self.screen, "scopes", ("app",))
+        reachable = (*here, *WORKBENCH_SCOPES, "app")
+        why_not: Callable[[str], str] = getattr(self.screen, "why_not", lambda _: "")
+        order = {scope: place for place, scope in enumerate((*here, *WORKBENCH_SCOPES))}
+        moving = ("list", "sheet")
+        last = len(order) + 1
+        for action in sorted(
+            ACTIONS,
+            key=lambda each: last if each.scope in moving else order.get(each.scope, last - 1),
+        ):
+            keys = " ".join(keys_of(action, getattr(self.app, "keys", {})))
+            reason = why_not(action.id)
+            if action.scope not in reachable:
+                reason = f"only in: {SCOPES[action.scope]}"
+            text = f"{action.description}  ({keys})" + (f"  – {reason}" if reason else "")
+            run: Callable[[], Any] = partial(self.app.run_action, f"app.perform('{action.id}')")
+            if reason:
+                run = partial(self.app.notify, f"{action.description}: {reason}")
+            yield Entry(text, action.id, run, action.id)
 
-    def _call(self, action: Action) -> partial[Any]:
-        return partial(self.app.run_action, f"app.perform('{action.id}')")
+    def _iterations(self) -> Iterator[Entry]:
+        snapshot = getattr(self.screen, "snapshot", None)
+        for each in snapshot.iterations if snapshot is not None else ():
+            text = f"iteration {each.number}: {flat(each.title, TITLE_LENGTH)}"
+            yield Entry(text, each.state, partial(self._select, each.number))
+
+    def _select(self, number: int) -> None:
+        self.screen.select(number)  # type: ignore[attr-defined]  # only the workbench has iterations
+
+    def _open(self, name: str) -> None:
+        self.app.open_loop(self.app.loops.loop(name))  # type: ignore[attr-defined]

@@ -23,13 +23,23 @@ from tui_loop.tui.actions import BY_ID
 
 THEMES = ("dark", "light", "terminal")
 
+RENAMED = {"config.find": "app.search", "log.search": "app.search"}
+"""Ids of earlier versions, which key configs may still have."""
+
 
 class Settings(msgspec.Struct, frozen=True):
-    """`theme` None: what was used last; `ascii` None: what the locale says."""
+    """`theme` None: what was used last; `ascii` None: what the locale says.
+
+    `warnings`: what is wrong with the file and does not keep the app from starting.
+    """
 
     keys: dict[str, str] = {}
     theme: str | None = None
     ascii: bool | None = None
+    warnings: list[str] = []
+
+
+NAMES = ("keys", "theme", "ascii")
 
 
 def settings_file() -> Path:
@@ -50,8 +60,8 @@ def read_settings(path: Path) -> Settings:
         ) from error
     table = from_toml(text, str(path))
     for name in table:
-        if name not in Settings.__struct_fields__:
-            known = ", ".join(Settings.__struct_fields__)
+        if name not in NAMES:
+            known = ", ".join(NAMES)
             raise BadInput(f"{path}: {name}: no such setting", f"there are {known}")
     try:
         settings = msgspec.convert(table, Settings)
@@ -59,28 +69,37 @@ def read_settings(path: Path) -> Settings:
         raise BadInput(f"{path}: {error}", "correct that line in an editor") from error
     if settings.theme is not None and settings.theme not in THEMES:
         raise BadInput(f"{path}: theme: no {settings.theme!r}", f"one of {', '.join(THEMES)}")
-    _check_keys(settings.keys, path)
-    return settings
+    keys, warnings = _checked_keys(settings.keys, path)
+    return msgspec.structs.replace(settings, keys=keys, warnings=warnings)
 
 
-def _check_keys(keys: dict[str, str], path: Path) -> None:
-    """Refuses ids that no action has, and a key that two actions of one place would share."""
-    for name, key in keys.items():
-        if name not in BY_ID:
+def _checked_keys(keys: dict[str, str], path: Path) -> tuple[dict[str, str], list[str]]:
+    """Returns the keys by current ids, and a warning for each id that no action has.
+
+    Raises BadInput for an empty key, and for one that two actions of one place would share.
+    """
+    known: dict[str, str] = {}
+    warnings: list[str] = []
+    for written, key in keys.items():
+        name = RENAMED.get(written, written)
+        if name in BY_ID:
+            known[name] = key
+        else:
             close = difflib.get_close_matches(name, list(BY_ID), n=1)
             hint = f"did you mean {close[0]}?" if close else "tui-loop keys lists the ids"
-            raise BadInput(f"{path}: keys.{name!r}: no such action", hint)
+            warnings.append(f"{path}: keys.{written!r}: no such action; {hint}")
         if not all(part.strip() for part in key.split(",")):
-            raise BadInput(f"{path}: keys.{name!r}: names no key", 'for example "ctrl+r"')
+            raise BadInput(f"{path}: keys.{written!r}: names no key", 'for example "ctrl+r"')
     taken: dict[tuple[str, str], str] = {}
     for action in BY_ID.values():
-        for key in keys.get(action.id, action.keys).split(","):
+        for key in known.get(action.id, action.keys).split(","):
             other = taken.setdefault((action.scope, key.strip()), action.id)
             if other != action.id:
                 raise BadInput(
                     f"{path}: keys: {key.strip()} would be both {other} and {action.id}",
                     "give one of them another key",
                 )
+    return known, warnings
 
 
 class Memory:

@@ -1,4 +1,4 @@
-"""`tui-loop label` and `note`: what people say about examples and iterations."""
+"""`tui-loop label`, `note` and `reason`: what people say about examples and iterations."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from tui_loop.core.record.files import short_hash
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.untrusted import one_line
+from tui_loop.core.workflow.reason import edit_reason
 
 KIND_WORDS = "accepted, bad-reference, ambiguous, clear or note"
 _SHORT = {"accept": "accepted", "clear": "cleared"}
@@ -177,11 +178,38 @@ def _run_note(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
+def _add_reason(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="LOOP/N")
+    parser.add_argument("text", metavar="TEXT", nargs="?", help="the reason to write")
+    add_json(parser)
+
+
+def _run_reason(args: argparse.Namespace, out: Output) -> int:
+    folder = iteration_of_args(args)
+    if args.text is None:
+        decision = folder.read_decision()
+    else:
+        decision = edit_reason(folder.loop, folder.number, args.text)
+    if args.json:
+        first = decision.first_why or decision.why
+        out.record({"iteration": folder.number, "why": decision.why, "first_why": first})
+        return 0
+    out.line(decision.why or f"{folder} has no reason yet")
+    if decision.first_why:
+        out.line(f"first: {decision.first_why}")
+    return 0
+
+
 SUBCOMMANDS = {
     "label": Command(
         "annotate an example: output correct, reference wrong, ambiguous, or a note",
         _add_label,
         _run_label,
+    ),
+    "reason": Command(
+        "edit the reason of an iteration, or print it",
+        _add_reason,
+        _run_reason,
     ),
     "note": Command(
         "add a note to an iteration, or print its notes",

@@ -40,7 +40,10 @@ def _run_keys(args: argparse.Namespace, out: Output) -> int:
     from tui_loop.tui.settings import read_settings, settings_file
 
     path = settings_file()
-    keys = read_settings(path).keys
+    settings = read_settings(path)
+    keys = settings.keys
+    for warning in settings.warnings:
+        out.note(warning)
     rows = [
         (SCOPES[scope], " ".join(keys_of(action, keys)), action.description, action.id)
         for scope in SCOPES

@@ -108,6 +108,12 @@ class ConfigPane(Pane):
         if not same:
             self._take(shown)
 
+    def fold(self, is_folded: bool) -> None:
+        """Shows the changes alone, or what the user chose."""
+        if self.list.is_folded != is_folded:
+            self.list.is_folded = is_folded
+            self.list.list_again(self.list.key_of(self.list.cursor))
+
     def learn(self, patterns: Sequence[Pattern]) -> None:
         """Takes what all loops taught: it is said beside the fields of a draft."""
         if patterns is not self._patterns:

@@ -44,6 +44,8 @@ class FieldList(RowList):
         self.shown: Shown | None = None
         self.problems: dict[str, str] = {}
         self.only_changed = False
+        self.is_folded = False
+        """Whether the layout has room for the changes alone."""
         self.keys: list[str] = []
         self.why_empty = ["reading the config ..."]
 
@@ -113,7 +115,11 @@ class FieldList(RowList):
         if expected_of(draft.predicted):
             keys.append(PREDICTED)
         for name in names_of(draft.before, draft.tables):
-            if self.only_changed and name not in changed and name not in self.problems:
+            if (
+                (self.only_changed or self.is_folded)
+                and name not in changed
+                and name not in self.problems
+            ):
                 continue
             if (owner := name.partition(".")[0]) != group:
                 group = owner

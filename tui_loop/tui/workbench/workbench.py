@@ -15,7 +15,7 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import diverged_at
 from tui_loop.core.snapshot import LoopSnapshot, SnapshotRequest
 from tui_loop.core.workflow.draft import Draft
-from tui_loop.tui.actions import ACTIONS, BY_ID, Action, bindings, keys_of
+from tui_loop.tui.actions import ACTIONS, BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.chart_run import ChartRun
 from tui_loop.tui.controllers.autopilot import AutopilotController
@@ -136,13 +136,13 @@ class Workbench(Frame):
 
     @property
     def pane_state(self) -> PaneState:
-        draft = self.state.draft if self.state.selected == DRAFT else None
+        config = self.query(ConfigPane)
         return PaneState(
             focus=self.state.pane,
             other=self._other_pane,
             is_live=self.snapshot is not None and self.snapshot.live is not None,
             is_zoomed=self.is_zoomed,
-            config_rows=len(draft.changed) if draft is not None else 0,
+            config_rows=config.first().list.count if config else 0,
         )
 
     def on_resize(self, event: events.Resize) -> None:
@@ -155,6 +155,10 @@ class Workbench(Frame):
             self._set_pane(pane)
 
     def lay_out(self) -> None:
+        """Fits the panes; a config that is not in focus folds to its changes beside the others."""
+        mode = mode_of(self.size, is_zoomed=self.is_zoomed)
+        for config in self.query(ConfigPane):
+            config.fold(mode == "all" and self.state.pane != "config")
         super().lay_out()
         self._show_keys()
 
@@ -391,7 +395,7 @@ class Workbench(Frame):
             pieces.append(Piece(f" {word}  ", "muted", "app.perform('list.open')"))
         for scope in (self.state.pane, "workbench"):
             for action in ACTIONS:
-                if action.scope == scope and action.short and self._is_possible(action):
+                if action.scope == scope and action.short and not self.why_not(action.id):
                     pieces.append(Piece(keys_of(action, keymap)[0], "accent"))
                     call = f"app.perform('{action.id}')"
                     pieces.append(Piece(f" {action.short}  ", "muted", call))
@@ -400,24 +404,29 @@ class Workbench(Frame):
         right += [Piece(": ", "accent"), Piece("commands ", "muted", "app.command_palette")]
         self.query_one("#keys", Bar).show(pieces, right)
 
-    def _is_possible(self, action: Action) -> bool:
-        """Whether an action can do something now, as far as the footer says."""
+    def why_not(self, action: str) -> str:
+        """Returns why an action can do nothing now, "" where it can."""
         is_live = self.snapshot is not None and self.snapshot.live is not None
-        if action.id in LIVE_ONLY:
-            return is_live
-        if action.id in IDLE_ONLY:
-            return not is_live
-        return action.id not in DRAFT_ONLY or self.state.selected == DRAFT
+        unattended = self.snapshot.unattended if self.snapshot is not None else None
+        if action in LIVE_ONLY and not is_live:
+            return "nothing is running"
+        if action == "run.stop" and not is_live and unattended is None:
+            return "nothing is running"
+        if action in IDLE_ONLY and is_live:
+            return "a run is live"
+        if action in DRAFT_ONLY and self.state.selected != DRAFT:
+            return "this config has run"
+        return ""
 
     def _main(self, pane: str) -> Widget:
         widget = self.query_one(f"#{pane}")
         return widget.main if isinstance(widget, Pane) else widget
 
 
-LIVE_ONLY = ("run.stop", "run.pause", "run.evaluate", "run.checkpoint")
+LIVE_ONLY = ("run.pause", "run.evaluate", "run.checkpoint")
 IDLE_ONLY = ("run.start", "run.resume")
-DRAFT_ONLY = ("config.choice", "config.reset", "config.problem", "config.why")
-"""Actions that the footer shows for a live run only, without one, and for the draft."""
+DRAFT_ONLY = ("config.choice", "config.reset", "config.reset_all", "config.problem")
+"""Actions that need a live run, no live run, or the draft."""
 
 
 def _chart_run(loop: LoopFolder, snapshot: LoopSnapshot, which: str) -> ChartRun | None:
