@@ -19,6 +19,7 @@ from tui_loop.core.record.events import (
     RequestSeen,
     RunEnded,
     RunStarted,
+    SystemSampled,
 )
 
 STARTED = RunStarted(loop="a", iteration=1, attempt=1, pid=1, host="h")
@@ -33,6 +34,7 @@ STARTED = RunStarted(loop="a", iteration=1, attempt=1, pid=1, host="h")
         (Progressed(phase="training", done=1), "progress", "phase done total"),
         (MetricsLogged(step=1, epoch=0.1, values={}), "metrics", "step epoch values"),
         (Evaluated(step=1, epoch=0.1, values={}), "evaluation", "step epoch values"),
+        (SystemSampled(values={"cpu_percent": 1.0}), "system", "values"),
         (LineLogged(level="info", source="s", text="t"), "line", "level source text"),
         (Recovered(kind="disk", message="m"), "recovery", "kind message changes"),
         (CheckpointSaved(step=1, path="p"), "checkpoint", "step path files"),

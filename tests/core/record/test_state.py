@@ -21,6 +21,7 @@ from tui_loop.core.record.events import (
     RequestSeen,
     RunEnded,
     RunStarted,
+    SystemSampled,
 )
 from tui_loop.core.record.state import RunState, error_of, fold
 
@@ -273,3 +274,99 @@ def test_two_states_share_nothing() -> None:
     folded(metrics(1), LineLogged(level="info", source="s", text="a"))
     assert RunState().metrics == []
     assert not RunState().lines
+
+
+def sampled(t: float = 0.0, **values: float | str) -> SystemSampled:
+    return SystemSampled(values=values, t=t)
+
+
+def test_a_sample_of_the_machine_has_the_step_that_the_run_had_reached() -> None:
+    run = folded(
+        started(),
+        sampled(cpu_percent=20.0),
+        PhaseStarted(name="training"),
+        metrics(1),
+        Progressed(phase="training", done=3, total=10),
+        sampled(cpu_percent=40.0),
+        RequestSeen(id="a", name="pause"),
+        sampled(cpu_percent=5.0),
+        RequestSeen(id="b", name="continue"),
+        PhaseStarted(name="evaluating"),
+        Progressed(phase="evaluating", done=90, total=100),
+        sampled(cpu_percent=60.0),
+    )
+    assert [(each.step, each.values["cpu_percent"], each.is_training) for each in run.system] == [
+        (0, 20.0, False),
+        (3, 40.0, True),
+        (3, 5.0, False),
+        (3, 60.0, False),
+    ]
+    assert [(each.t, each.seconds) for each in run.system] == [
+        (101.0, 1.0),
+        (105.0, 4.0),
+        (107.0, 2.0),
+        (111.0, 4.0),
+    ]
+    assert run.system[-1].epoch == 0.1
+    assert run.unknown == 0
+
+
+def test_a_sample_has_only_finite_numbers_and_covers_a_minute_at_most() -> None:
+    run = folded(started(), sampled(5000.0, a="NaN", b="Infinity", c="what", d=1.0))
+    assert run.system[0].values == {"d": 1.0}
+    assert run.system[0].seconds == state.SAMPLE_SECONDS_LIMIT
+
+
+def test_a_clock_that_goes_back_gives_no_negative_time() -> None:
+    run = folded(started(), sampled(200.0, a=1.0), sampled(150.0, a=1.0))
+    assert run.system[1].seconds == 0.0
+
+
+def test_many_samples_become_fewer_and_cover_the_same_time() -> None:
+    count = state.MAX_SAMPLES + 1
+    samples = [sampled(100.0 + 10 * n, rss_bytes=float(n), cpu_percent=n % 2) for n in range(count)]
+    run = folded(started(), *samples)
+    assert len(run.system) == (count + 1) // 2
+    assert sum(each.seconds for each in run.system) == 10.0 * (count - 1)
+    assert run.system[0].values == {"rss_bytes": 1.0, "cpu_percent": 0.5}
+    assert run.system[-1].values == {"rss_bytes": count - 1, "cpu_percent": (count - 1) % 2}
+    steps = [each.t for each in run.system]
+    assert steps == sorted(steps)
+
+
+def samples_of(run: RunState) -> list[float]:
+    return [each.values["n"] for each in run.system]
+
+
+SAMPLED: tuple[AnyEvent, ...] = (
+    started(),
+    sampled(n=1.0),
+    PhaseStarted(name="training"),
+    metrics(1),
+    sampled(n=2.0),
+    metrics(2),
+    sampled(n=3.0),
+    RunEnded(state="stopped"),
+)
+
+
+def test_samples_beyond_the_step_that_an_attempt_starts_from_go_with_the_metrics() -> None:
+    run = folded(*SAMPLED, started(2, from_step=1), PhaseStarted(name="training"), sampled(n=4.0))
+    assert samples_of(run) == [1.0, 2.0, 4.0]
+    again = folded(*SAMPLED, started(2), sampled(n=5.0), PhaseStarted(name="training"))
+    assert samples_of(again) == [5.0]
+    assert again.system[0].step == 0
+
+
+def test_samples_return_with_the_metrics_where_an_attempt_replaces_nothing() -> None:
+    run = folded(*SAMPLED, started(2), sampled(n=4.0), RunEnded(state="stopped"))
+    assert samples_of(run) == [1.0, 2.0, 3.0]
+    diverged = RunEnded(state="failed", error={"kind": "diverged"})
+    run = folded(*SAMPLED[:-1], diverged, started(2, from_step=1), RunEnded(state="stopped"))
+    assert samples_of(run) == [1.0, 2.0]
+
+
+def test_the_time_between_two_attempts_counts_for_no_sample() -> None:
+    run = folded(*SAMPLED, msgspec.structs.replace(started(2, from_step=2), t=900.0))
+    fold(run, numbered(sampled(905.0, n=4.0), start=run.next_seq))
+    assert run.system[-1].seconds == 5.0

@@ -59,6 +59,12 @@ class Evaluated(Event, frozen=True, kw_only=True, gc=False, tag="evaluation"):
     values: Mapping[str, Number | None]
 
 
+class SystemSampled(Event, frozen=True, kw_only=True, gc=False, tag="system"):
+    """The machine at one moment; `core.record.system_metrics` has the names and units."""
+
+    values: Mapping[str, Number]
+
+
 class LineLogged(Event, frozen=True, kw_only=True, gc=False, tag="line"):
     level: str
     source: str
@@ -101,6 +107,7 @@ AnyEvent = (
     | Progressed
     | MetricsLogged
     | Evaluated
+    | SystemSampled
     | LineLogged
     | Recovered
     | CheckpointSaved

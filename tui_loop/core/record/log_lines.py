@@ -20,6 +20,7 @@ from tui_loop.core.record.events import (
     RunEnded,
     RunStarted,
     Skipped,
+    SystemSampled,
 )
 from tui_loop.core.text.figures import brief_number
 
@@ -43,8 +44,8 @@ class LogLine(msgspec.Struct, frozen=True):
 
 
 def has_line(event: AnyEvent) -> bool:
-    """Returns whether an event has a log line; progress events have none."""
-    return not isinstance(event, (Progressed, Skipped))
+    """Returns whether an event has a log line; progress and samples of the machine have none."""
+    return not isinstance(event, (Progressed, SystemSampled, Skipped))
 
 
 def log_line(event: AnyEvent) -> LogLine:

@@ -127,6 +127,7 @@ class IterationReader:
                 evaluations=list(self._state.evaluations),
                 requests=list(self._state.requests),
                 nonfinite_steps=list(self._state.nonfinite_steps),
+                system=list(self._state.system),
             )
             self._view = RunView(
                 self.folder.number,

@@ -23,12 +23,21 @@ from tui_loop.core.record.events import (
     RunEnded,
     RunStarted,
     Skipped,
+    SystemSampled,
 )
+from tui_loop.core.record.system_metrics import merged_values
 
 MAX_LINES = 5_000
 
 PACE_SECONDS = 10.0
 """The pace of a phase is taken at most so long after its last event."""
+
+
+MAX_SAMPLES = 4_096
+"""System samples in memory: 11 hours at one every 10 s. When there are more, two become one."""
+
+SAMPLE_SECONDS_LIMIT = 60.0
+"""A sample covers at most so many seconds: the host may have been stopped before it."""
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):
@@ -40,6 +49,16 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     t: float
 
 
+class SystemPoint(Point, frozen=True, gc=False):
+    """A sample of the machine; `step` is the optimizer step that the run had reached.
+
+    `seconds`: the time since the sample before. `is_training`: the run trained, and was not paused.
+    """
+
+    seconds: float = 0.0
+    is_training: bool = False
+
+
 class Rows(msgspec.Struct, frozen=True):
     """The values that a run logged by step."""
 
@@ -47,6 +66,7 @@ class Rows(msgspec.Struct, frozen=True):
     evaluations: list[Point]
     checkpoints: list[CheckpointSaved]
     nonfinite_steps: list[int]
+    system: list[SystemPoint]
 
 
 class RunState(msgspec.Struct):
@@ -56,7 +76,8 @@ class RunState(msgspec.Struct):
     `final_evaluation`, `results`, `results_fingerprint`: the evaluation of the final weights and
     the results in the last `run_ended`, until an attempt starts to replace them. `earlier_s`: the
     duration of earlier attempts. `trained_s`: the training time of all attempts, up to
-    `training_since` while training is in progress.
+    `training_since` while training is in progress. `system`: the samples of the machine in order;
+    a long run has fewer of its older ones. `sampled_at`: the time of the newest one in the attempt.
     """
 
     started: RunStarted | None = None
@@ -77,6 +98,8 @@ class RunState(msgspec.Struct):
     recoveries: list[Recovered] = []
     requests: list[RequestSeen] = []
     nonfinite_steps: list[int] = []
+    system: list[SystemPoint] = []
+    sampled_at: float | None = None
     set_aside: Rows | None = None
     final_evaluation: Point | None = None
     results: dict[str, Any] | None = None
@@ -179,12 +202,11 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
         _forget_results(state)
     match event:
         case MetricsLogged():
-            point = _point(event)
-            state.metrics.append(point)
-            if not _all_finite(point.values):
-                state.nonfinite_steps.append(point.step)
+            _add_metrics(state, _point(event))
         case Evaluated():
             _add_evaluation(state, _point(event))
+        case SystemSampled():
+            _add_sample(state, event)
         case Progressed():
             state.done, state.total = event.done, event.total
         case PhaseStarted():
@@ -214,11 +236,52 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
             _restore_set_aside(state)
 
 
+def _add_metrics(state: RunState, point: Point) -> None:
+    state.metrics.append(point)
+    if not _all_finite(point.values):
+        state.nonfinite_steps.append(point.step)
+
+
 def _add_evaluation(state: RunState, point: Point) -> None:
     """Adds an evaluation; it is the final one if the phase is `evaluating`."""
     state.evaluations.append(point)
     if state.phase == "evaluating":
         state.final_evaluation = point
+
+
+def _add_sample(state: RunState, event: SystemSampled) -> None:
+    """Adds a sample of the machine; beyond MAX_SAMPLES, two neighbours become one.
+
+    The list is replaced then, so that a reader of it notices.
+    """
+    began = state.started.t if state.started is not None else event.t
+    since = event.t - (began if state.sampled_at is None else state.sampled_at)
+    state.sampled_at = event.t
+    is_training = state.phase == "training" and not state.is_paused
+    reached = state.done if state.phase == "training" else 0
+    values = {name: number(value) for name, value in event.values.items()}
+    state.system.append(
+        SystemPoint(
+            step=max(state.step, reached, state.system[-1].step if state.system else 0),
+            epoch=state.metrics[-1].epoch if state.metrics else None,
+            values={n: v for n, v in values.items() if v is not None and math.isfinite(v)},
+            t=event.t,
+            seconds=min(max(0.0, since), SAMPLE_SECONDS_LIMIT),
+            is_training=is_training,
+        )
+    )
+    if len(state.system) > MAX_SAMPLES:
+        whole = len(state.system) // 2 * 2
+        pairs = zip(state.system[0:whole:2], state.system[1:whole:2], strict=True)
+        state.system = [_merged(*pair) for pair in pairs] + state.system[whole:]
+
+
+def _merged(before: SystemPoint, after: SystemPoint) -> SystemPoint:
+    return msgspec.structs.replace(
+        after,
+        values=merged_values(before.values, after.values),
+        seconds=before.seconds + after.seconds,
+    )
 
 
 def _apply_pause(state: RunState, event: RequestSeen) -> None:
@@ -248,13 +311,19 @@ def _start_attempt(state: RunState, event: RunStarted) -> None:
     state.phase, state.done, state.total = None, 0, None
     if event.iteration == 0:  # the base is evaluated again, with other settings
         _forget_results(state)
-    rows = Rows(state.metrics, state.evaluations, state.checkpoints, state.nonfinite_steps)
+    rows = Rows(
+        state.metrics, state.evaluations, state.checkpoints, state.nonfinite_steps, state.system
+    )
     state.set_aside = None if diverged else rows
     last_step = event.from_step
     state.metrics = [point for point in state.metrics if point.step <= last_step]
     state.evaluations = [point for point in state.evaluations if point.step <= last_step]
     state.checkpoints = [saved for saved in state.checkpoints if saved.step <= last_step]
     state.nonfinite_steps = [step for step in state.nonfinite_steps if step <= last_step]
+    # As with the metrics, so that charts and means are of the steps that count. An attempt from the
+    # start repeats the loading, too, whose samples have step 0.
+    state.system = [each for each in state.system if each.step <= last_step] if last_step else []
+    state.sampled_at = None
 
 
 def _replaces_results(event: AnyEvent) -> bool:
@@ -280,6 +349,7 @@ def _restore_set_aside(state: RunState) -> None:
         rows, state.set_aside = state.set_aside, None
         state.metrics, state.evaluations = rows.metrics, rows.evaluations
         state.checkpoints, state.nonfinite_steps = rows.checkpoints, rows.nonfinite_steps
+        state.system = rows.system
 
 
 def _point(event: MetricsLogged | Evaluated) -> Point:
