@@ -40,6 +40,7 @@ STACK = [
     "accelerate",
     "datasets",
     "peft",
+    "pynvml",
     "rouge_score",
     "sacrebleu",
     "torch",

@@ -44,6 +44,7 @@ BLOCKED = {
     "huggingface_hub",
     "rouge_score",
     "sacrebleu",
+    "pynvml",
     "textual",
 }
 

@@ -18,6 +18,7 @@ print(json.dumps({"names": names, "loaded": sorted({name.partition(".")[0] for n
 FORBIDDEN = {
     *("textual", "plotext", "rich", "numpy", "torch", "transformers", "trl", "peft", "datasets"),
     *("accelerate", "safetensors", "huggingface_hub", "pyarrow", "rouge_score", "sacrebleu"),
+    "pynvml",
     *("tui_loop.engine", "tui_loop.cli", "tui_loop.tui"),
 }
 

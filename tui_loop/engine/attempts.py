@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -65,8 +67,10 @@ class Attempts:
         earlier: int,
         resumption: Resumption,
         data: LoadedData | None = None,
+        note_device: Callable[[Any], None] = lambda _: None,
     ) -> None:
         self._folder, self._journal, self._control = folder, journal, control
+        self._note_device = note_device
         self._runner, self._data = runner, data
         self._resumption = resumption
         self._rollbacks = 0
@@ -148,6 +152,7 @@ class Attempts:
                     self._now,
                     self._resumption,
                     self._data,
+                    self._note_device,
                 )
             )
         except TrainingOutOfMemory as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -83,7 +84,10 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One attempt at an iteration. `data`: its data, where they have been read before."""
+    """One attempt at an iteration. `data`: its data, where they have been read before.
+
+    `note_device` is called with the device of the loaded model.
+    """
 
     folder: IterationFolder
     config: Config
@@ -92,6 +96,7 @@ class Run(msgspec.Struct, frozen=True):
     outcome: Outcome
     resumption: Resumption
     data: LoadedData | None = None
+    note_device: Callable[[Any], None] = lambda _: None
 
     def begin(self, phase: str) -> None:
         """Starts a phase; raises StopRequested if the run is to end."""

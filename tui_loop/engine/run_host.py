@@ -28,6 +28,7 @@ from tui_loop.core.workflow.run_end import write_end
 from tui_loop.engine.attempts import Attempts
 from tui_loop.engine.run_control import RunControl
 from tui_loop.engine.run_errors import moved_error
+from tui_loop.engine.system_sampler import SystemSampler
 
 POLL_SECONDS = 0.2
 """The interval at which the host reads requests and checks the record's files."""
@@ -86,6 +87,7 @@ class RunHost:
             resumption = next_resumption(self.folder, before)
             journal = Journal(self.folder.journal, lock.report_trouble)
             self.control.acknowledge = _acknowledges_in(journal)
+            sampler = SystemSampler(journal, self.folder)
             attempts = Attempts(
                 self.folder,
                 journal,
@@ -94,6 +96,7 @@ class RunHost:
                 earlier=before.attempt,
                 resumption=resumption,
                 data=self._data,
+                note_device=sampler.note_device,
             )
             attempts.begin()
             # A request that arrived before `begin`, which can take long, names the old attempt.
@@ -101,7 +104,8 @@ class RunHost:
             requests = RequestReader(self.folder.requests, attempts.attempt, new_requests)
             own_files = self.folder.config, self.folder.decision
             file_guard = FileGuard((*own_files, self.folder.loop.settings_file))
-            self._wait(attempts, journal, file_guard, requests, place)
+            with sampler:
+                self._wait(attempts, journal, file_guard, requests, place)
             if self._may_refuse and attempts.refusal is not None:
                 self.refusal = attempts.refusal
                 journal.close()

@@ -135,6 +135,7 @@ def _load(run: Run, config: Config, source: ModelSource) -> LoadedModel:
     torch.set_num_threads(config.run.cpu_threads or (1 if config.model.id == TINY else default))
     run.info(f"loading {config.model.id}")
     loaded = load_model(config, source)
+    run.note_device(loaded.device)
     weights = list(loaded.model.parameters())
     run.outcome.sizes["base"] = sum(each.numel() * each.element_size() for each in weights)
     count = sum(each.numel() for each in weights)
