@@ -163,6 +163,7 @@ def test_the_shapes_are_those_that_others_rely_on(review: Path) -> None:
         "attempts",
         "fingerprint",
         "duration_s",
+        "system",
         "verdict",
         "judged",
     }

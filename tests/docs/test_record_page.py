@@ -39,6 +39,7 @@ SHAPES = (
     structs.TokenLosses,
     structs.TrainingRow,
     structs.StepLoss,
+    structs.SystemSummary,
     structs.Iteration,
     structs.RunError,
     Request,

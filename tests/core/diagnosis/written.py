@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -259,11 +259,13 @@ class Written:
         tokens_a_row: int = 20,
         seconds: Mapping[int, float] | None = None,
         train: Sequence[Row] | None = None,
+        machine: Callable[[int], Mapping[str, float]] | None = None,
         **more: Any,
     ) -> IterationFacts:
         """An iteration with curves, whose first `wrong` rows fail; its case. `evals`: the eval loss
         of a step, which all rows share but for a twentieth, so that changes are told from chance.
-        `seconds`: how long a step took, one second by default."""
+        `seconds`: how long a step took, one second by default. `machine`: a sample of the machine
+        after each step."""
         train = asked(80) if train is None else train
         folder = self.add(answered(rows, range(wrong)), *settings, train=train, **more)
         at, events = 0.0, list[dict[str, Any]]()
@@ -306,6 +308,8 @@ class Written:
                 "learning_rate": (learning_rates or [1e-4] * len(losses))[step - 1],
             }
             tell("metrics", step=step, epoch=1.0, values=codec.spell(values))
+            if machine is not None:
+                tell("system", values=dict(machine(step)))
         tell("phase", name="evaluating")
         folder.journal.write_bytes(codec.to_json_lines(events))
         return self.case()

@@ -31,7 +31,7 @@ STATES = "draft queued running paused stopping finished stopped failed interrupt
         (
             Iteration(number=1, state="queued"),
             "number parent state title changes decision config metrics error attempts fingerprint "
-            "duration_s verdict",
+            "duration_s system verdict",
         ),
         (
             Example("a", "p", "r", None, None, None, (), None, 0, None, False, 1),
@@ -49,7 +49,7 @@ def test_a_record_has_all_its_keys_in_a_stable_order(value: Any, keys: str) -> N
 
 def test_what_there_is_not_is_null() -> None:
     plain = json.loads(codec.to_json(Iteration(number=0, state="queued")))
-    empty = ("parent", "config", "error", "fingerprint", "duration_s", "verdict")
+    empty = ("parent", "config", "error", "fingerprint", "duration_s", "system", "verdict")
     assert {plain[key] for key in empty} == {None}
 
 

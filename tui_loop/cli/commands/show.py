@@ -25,6 +25,7 @@ from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.reader import LoopReader, iteration_of
 from tui_loop.core.record.results import is_by_source, metrics_by_source
 from tui_loop.core.record.structs import RESUMABLE, Iteration
+from tui_loop.core.record.system_summary import system_words
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
 
@@ -103,6 +104,8 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
             f"took {figures.duration(iteration.duration_s)}, "
             f"{iteration.attempts} attempt{'s' if iteration.attempts != 1 else ''}"
         )
+    if words := system_words(iteration.system):
+        out.paragraph(words)
 
 
 def _print_prediction(loop: LoopFolder, iteration: Iteration, out: Output) -> None:

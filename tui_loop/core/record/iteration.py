@@ -13,6 +13,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.state import RunState, error_of
 from tui_loop.core.record.structs import LIVE, NO_METRICS, Change, Decision, Iteration, State
+from tui_loop.core.record.system_summary import summary_of
 from tui_loop.core.text.figures import brief, silence
 from tui_loop.core.text.untrusted import one_line
 
@@ -70,6 +71,7 @@ def iteration_from(
         error=error_of(run),
         attempts=run.attempt,
         duration_s=None if duration is None else round(duration, 1),
+        system=None if state in LIVE else summary_of(run.system),
     )
 
 

@@ -185,11 +185,31 @@ class StepLoss(msgspec.Struct, frozen=True):
     supervised_tokens: Whole
 
 
+class SystemSummary(msgspec.Struct, frozen=True):
+    """The machine over a run; None for what was not sampled.
+
+    Means are of the time in which the run trained, peaks and durations (in seconds) of the whole
+    run. `gpu_memory_bytes`: the memory of the GPU that was fullest. `mean_cpu_percent` is 100 where
+    all CPUs are busy, `mean_process_cpu_percent` where one is.
+    """
+
+    mean_gpu_percent: float | None = None
+    peak_gpu_memory_bytes: float | None = None
+    gpu_memory_bytes: float | None = None
+    thermal_slowdown_s: float | None = None
+    power_slowdown_s: float | None = None
+    power_capped_s: float | None = None
+    mean_cpu_percent: float | None = None
+    mean_process_cpu_percent: float | None = None
+    peak_rss_bytes: float | None = None
+    swap_grown_bytes: float | None = None
+
+
 class Iteration(msgspec.Struct, frozen=True, kw_only=True):
     """An iteration as in `summary.json` and in `--json` output; None for a missing value.
 
-    `silent_s`: for how long the process of a live run has not touched its lock; no key unless it
-    is long.
+    `system`: the machine over a run that has ended. `silent_s`: for how long the process of a live
+    run has not touched its lock; no key unless it is long.
     """
 
     number: Whole
@@ -204,6 +224,7 @@ class Iteration(msgspec.Struct, frozen=True, kw_only=True):
     attempts: Whole = 0
     fingerprint: Fingerprint | None = None
     duration_s: float | None = None
+    system: SystemSummary | None = None
     verdict: str | None = None
     silent_s: Whole | msgspec.UnsetType = msgspec.UNSET
 

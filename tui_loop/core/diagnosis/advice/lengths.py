@@ -12,6 +12,12 @@ from tui_loop.core.text.untrusted import one_line
 
 _TOKEN_LENGTH = 30
 
+LARGEST_FACTOR = 8
+"""A micro-batch grows by at most this factor at once; a run shows whether that was enough."""
+
+LEFT_FREE = 0.8
+"""Share of the GPU's memory that a larger micro-batch may need; fragments take some of the rest."""
+
 
 def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests longer limits for truncated training or evaluation rows."""
@@ -192,10 +198,46 @@ def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             confidence="high",
             ground="short rows fit together; where memory runs out the run divides them itself",
         )
+    elif shares.get("is_cpu_bound"):
+        yield from _larger_passes(facts, finding)
     if "padding_share" in shares:
         yield make_suggestion(
             finding,
             SuggestionKind.PACK,
             "training.packing = true (another order of rows: compare with care)",
             because="most of what is computed is padding",
+        )
+
+
+def _larger_passes(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
+    """Suggests fewer and larger passes for a GPU that waits for the CPU, as its memory allows."""
+    if facts.config is None:
+        return
+    training = facts.config.training
+    passes, share = training.gradient_accumulation_steps, finding.figures.get("gpu_memory_share")
+    # All memory in use would grow with the batch at most, so this stays within the GPU's.
+    most = min(LARGEST_FACTOR, LEFT_FREE / share) if isinstance(share, float) and share else 2
+    factor = max(
+        each for each in range(1, passes + 1) if passes % each == 0 and each <= max(1, most)
+    )
+    if factor > 1:
+        yield propose(
+            facts,
+            finding,
+            SuggestionKind.LARGER_MICRO_BATCH,
+            {
+                "training.per_device_train_batch_size": factor
+                * training.per_device_train_batch_size,
+                "training.gradient_accumulation_steps": passes // factor,
+            },
+            because="the GPU waits for the CPU between small passes; the effective batch stays",
+            confidence="medium",
+            ground="the machine was sampled in this run",
+        )
+    elif not training.packing:
+        yield make_suggestion(
+            finding,
+            SuggestionKind.PACK,
+            "training.packing = true (another order of rows: compare with care)",
+            because="the GPU waits for the CPU; packed rows make fewer and larger passes",
         )

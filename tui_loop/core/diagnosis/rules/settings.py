@@ -2,8 +2,9 @@
 
 diluted_loss          the loss includes the prompts, and answers are a small part of its tokens.
 undertrained_adapter  a small adapter (few ranks, or few layers) left most of the loss.
-slow                  much of the training time went into something other than training steps, or
-                      steps are smaller than the machine could take.
+slow                  much of the training time went into something other than training steps, steps
+                      are smaller than the machine could take, or the samples of the machine show
+                      an idle or slowed GPU, or swapping.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tui_loop.core.diagnosis.findings import Finding
 from tui_loop.core.diagnosis.kinds import FindingKind
 from tui_loop.core.diagnosis.rules.common import LEFT_STANDING
 from tui_loop.core.diagnosis.rules.learning_rate import learning_rate_too_low
+from tui_loop.core.diagnosis.rules.machine_use import machine_faults
 from tui_loop.core.diagnosis.rules.run_health import FEWEST_LOGS, has_diverged
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
@@ -111,7 +113,10 @@ def _answer_tokens_a_row(facts: IterationFacts) -> float | None:
 
 
 def slow(facts: IterationFacts) -> Iterator[Finding]:
-    """Reports training time that evaluations, checkpoints, small passes or padding took."""
+    """Reports training time that evaluations, checkpoints, small passes or padding took.
+
+    Also reports what the samples of the machine show.
+    """
     config = facts.config
     if config is None or not facts.number:
         return
@@ -125,6 +130,9 @@ def slow(facts: IterationFacts) -> Iterator[Finding]:
         if share > ELSEWHERE:
             parts.append(f"{what} took {100 * share:.0f}% of the training time ({field})")
             numbers[f"{field}_share"] = share
+    for fault in machine_faults(facts, waited_otherwise=bool(parts)):
+        parts.append(fault.text)
+        numbers |= fault.figures
     training = config.training
     if training.per_device_train_batch_size == 1 and not training.packing:
         passes = training.gradient_accumulation_steps
