@@ -59,6 +59,7 @@ class Examples(msgspec.Struct, frozen=True):
     `against` is the iteration that they are compared with, the marked one or the parent.
     `annotated_score`: the score with people's annotations, as text. `suspects`: references that
     may be wrong, by id. `hint`: what to do about the problem. `missing`: what else is unreadable.
+    `shown_for`: the live run that has no examples yet, for which its parent's are shown.
     """
 
     number: int
@@ -70,6 +71,7 @@ class Examples(msgspec.Struct, frozen=True):
     suspects: dict[str, CauseEvidence] = {}
     hint: str = ""
     missing: str = ""
+    shown_for: int | None = None
 
 
 class LoopSnapshot(msgspec.Struct, frozen=True):
@@ -278,7 +280,11 @@ class LoopPoller:
         number = request.selected
         if number not in numbers or number is None:
             return None, True
-        selected = self.reader.iteration(number)
+        selected, shown_for = self.reader.iteration(number), None
+        if self._shows_parent(selected, numbers):
+            shown_for, number = number, selected.parent
+            assert number is not None
+            selected = self.reader.iteration(number)
         marks = [each for each in request.marked if each != number and each in numbers]
         other = marks[-1] if marks else selected.parent
         problem, hint, is_complete, measured = "", "", True, Measured()
@@ -296,8 +302,8 @@ class LoopPoller:
         if (
             known is None
             or known.view is not view
-            or (known.number, known.against, known.problem, known.missing)
-            != (number, against, problem, missing)
+            or (known.number, known.against, known.problem, known.missing, known.shown_for)
+            != (number, against, problem, missing, shown_for)
         ):
             result = annotated(view.table, self.evaluations.annotations()) if view.marks else None
             self._examples = Examples(
@@ -310,8 +316,19 @@ class LoopPoller:
                 suspects=self.evaluations.suspects(number),
                 hint=hint,
                 missing=missing,
+                shown_for=shown_for,
             )
         return self._examples, is_complete
+
+    def _shows_parent(self, iteration: Iteration, numbers: set[int]) -> bool:
+        """Whether the parent's examples are shown: until a run is evaluated for the first time."""
+        is_waiting = iteration.state in (*LIVE, "queued")
+        if not is_waiting or iteration.parent not in numbers or iteration.parent is None:
+            return False
+        own, parents = (
+            self.loop.iteration(n).examples for n in (iteration.number, iteration.parent)
+        )
+        return stamp_of(own) is None and stamp_of(parents) is not None
 
     def _missing(self, view: ExampleView, other: int | None) -> str:
         """Lists what is unreadable except the examples; `other` is lacking in the view."""

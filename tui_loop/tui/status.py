@@ -1,67 +1,162 @@
-"""The status line: which loop, model and data, and what is running, how far and how fast."""
+"""The header: which loop, model and data, what is running, how far, how fast, on what machine."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
 
 from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.reader import RunView
 from tui_loop.core.record.state import RunState
+from tui_loop.core.record.system_metrics import GIB, GpuSample, SystemSample, sample_of
 from tui_loop.core.snapshot import LoopSnapshot
-from tui_loop.core.text.figures import counted, duration
-from tui_loop.tui.cells import flat
+from tui_loop.core.text.figures import brief_number, counted, duration
+from tui_loop.tui.cells import flat, width_of
 from tui_loop.tui.widgets.bar import Piece
 
-BAR_CELLS = 10
 RATE_POINTS = 20
 """Logs over which the speed is taken."""
 
+GAP = "  "
+
+NAME_LENGTH, MODEL_LENGTH, LINE_LENGTH = 40, 60, 40
+
+LOW_DISK_GIB = 5.0
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of the header; where there is no room, the highest `rank` is left out first."""
+
+    text: str
+    style: str
+    rank: int
+
 
 def status_line(
-    snapshot: LoopSnapshot, now: float, hosted: str = ""
+    snapshot: LoopSnapshot, now: float, hosted: str = "", *, width: int = 200
 ) -> tuple[list[Piece], list[Piece]]:
-    """The left and the right of the line; `now` in unix seconds, `hosted` the run begun here."""
-    left = [Piece(f" {snapshot.name} ", "strong")]
-    if snapshot.model:
-        left.append(Piece(f"  {flat(snapshot.model, 60)}", "muted"))
-    left += [Piece(f" · {part}", "muted") for part in _rows(snapshot)]
-    if snapshot.live is None and not hosted and (closed := snapshot.settings.closed) is not None:
-        left.append(Piece(f" · {flat(closed.why, 60)}", "muted"))
-        number = f" with {closed.iteration}" if closed.iteration is not None else ""
-        return left, [Piece(f"closed{number} ", "warn")]
-    if snapshot.live is None and not hosted and snapshot.unattended is not None:
-        return left, [Piece(f"{snapshot.unattended} at work ", "accent")]
-    if snapshot.live is None:
-        return left, [Piece(f"▶ {hosted} starting " if hosted else "nothing runs ", "muted")]
-    is_well = snapshot.live.state == "running" and snapshot.live.silent_s is None
-    tone = "accent" if is_well else "warn"
-    trouble = (
-        [Piece(f"{flat(snapshot.live.trouble, 60)}  ", "bad")] if snapshot.live.trouble else []
-    )
-    unattended = [Piece(snapshot.unattended, "strong")] if snapshot.unattended else []
-    return left, [*trouble, *unattended, Piece(f" {run_line(snapshot.live, now)} ", tone)]
+    """Returns the left and the right of the header in `width` cells.
+
+    `now` in unix seconds; `hosted`: the run that this process hosts, "" for none.
+    """
+    name = [Part(f" {flat(snapshot.name, NAME_LENGTH)}", "strong", 0)]
+    if snapshot.live is not None:
+        left, right = (
+            [*name, Part(_short_model(snapshot.model), "muted", 8)],
+            run_parts(snapshot, now),
+        )
+    else:
+        left, right = [*name, *_data_parts(snapshot)], [_idle_part(snapshot, hosted)]
+    kept = _fitting([*left, *right], width)
+    return _pieces(left, kept), _pieces(right, kept)
 
 
-def run_line(view: RunView, now: float) -> str:
-    """A live run in one line: `▶ 3 training ███░░ 41/76 · eta 1m 12s · 3.1k tok/s`."""
+def _idle_part(snapshot: LoopSnapshot, hosted: str) -> Part:
+    if hosted:
+        return Part(f"▶ {hosted} starting", "muted", 1)
+    if snapshot.unattended is not None:
+        return Part(f"{snapshot.unattended} running", "accent", 1)
+    if (closed := snapshot.settings.closed) is not None:
+        last = f" with {closed.iteration}" if closed.iteration is not None else ""
+        return Part(f"closed{last}", "warn", 1)
+    return Part("idle", "muted", 1)
+
+
+def _data_parts(snapshot: LoopSnapshot) -> list[Part]:
+    rows, uses = snapshot.split_rows, snapshot.holdout_uses
+    parts = [Part(flat(snapshot.model, MODEL_LENGTH), "muted", 3)] if snapshot.model else []
+    counts = [f"{rows[name]} {name}" for name in ("train", "eval") if rows.get(name)]
+    if counts:
+        parts.append(Part(" · ".join(counts), "muted", 4))
+    if rows.get("holdout"):
+        used = f"used {counted(uses, 'time')}" if uses else "locked"
+        parts.append(Part(f"{rows['holdout']} holdout ({used})", "muted", 5))
+    if (closed := snapshot.settings.closed) is not None:
+        parts.append(Part(flat(closed.why, MODEL_LENGTH), "muted", 6))
+    return parts
+
+
+def run_parts(snapshot: LoopSnapshot, now: float) -> list[Part]:
+    """Returns what the header says of the live run."""
+    view = snapshot.live
+    assert view is not None
     run = view.run
-    doing = run.phase or "starting"
+    state = run_state(view)
+    style = "accent" if view.state == "running" and view.silent_s is None else "warn"
+    parts = [Part(f"▶ {view.number} {state}{_progress(run)}", style, 0)]
+    if snapshot.unattended:
+        parts.insert(0, Part(snapshot.unattended, "strong", 2))
+    if view.trouble:
+        parts.insert(0, Part(flat(view.trouble, 60), "bad", 1))
+    if not run.total and run.phase and view.log:
+        parts.append(Part(flat(view.log[-1].text, LINE_LENGTH), "muted", 7))
+    elapsed = duration(now - run.phase_started_at) if run.phase_started_at else ""
+    remaining = None if run.is_paused else run.seconds_left(now)
+    if elapsed:
+        left = f", {duration(remaining)} left" if remaining is not None else ""
+        parts.append(Part(f"{elapsed}{left}", "", 3))
+    if run.phase == "training" and run.metrics:
+        parts += _metric_parts(run)
+    if run.system:
+        parts += _machine_parts(sample_of(run.system[-1].values))
+    return parts
+
+
+def run_state(view: RunView) -> str:
+    """Returns the state of a live run in one word, with its phase where that differs."""
+    phase = view.run.phase or "starting"
     if view.silent_s is not None:
-        return f"▶ {view.number} {state_words(view.state, view.silent_s)} in {doing}"
-    parts = [f"▶ {view.number} {doing if view.state == 'running' else f'{view.state} in {doing}'}"]
-    if run.total:
-        filled = min(BAR_CELLS, run.done * BAR_CELLS // run.total)
-        parts[0] += f" {'█' * filled}{'░' * (BAR_CELLS - filled)} {run.done}/{run.total}"
-        left = None if run.is_paused else run.seconds_left(now)
-        if left is not None:
-            parts.append(f"eta {duration(left)}")
-        if run.phase == "training" and not run.is_paused and (speed := rate(run)):
-            parts.append(speed)
-    elif view.log and run.phase:
-        parts.append(flat(view.log[-1].text, 40))
-    return " · ".join(parts)
+        return f"{phase}, {state_words(view.state, view.silent_s).removeprefix('running, ')}"
+    return phase if view.state == "running" else view.state
+
+
+def _progress(run: RunState) -> str:
+    return f" {run.done}/{run.total}" if run.total else ""
+
+
+def _metric_parts(run: RunState) -> list[Part]:
+    last = run.metrics[-1]
+    found = []
+    if last.epoch is not None:
+        found.append(Part(f"epoch {last.epoch:.2f}", "muted", 10))
+    for name, label, rank in (("loss", "loss", 4), ("learning_rate", "lr", 9)):
+        if (value := last.values.get(name)) is not None:
+            shown = f"{value:.3f}" if name == "loss" else brief_number(value)
+            found.append(Part(f"{label} {shown}", "", rank))
+    if not run.is_paused and (speed := rate(run)):
+        found.append(Part(speed, "", 5))
+    return found
+
+
+def _machine_parts(sample: SystemSample) -> list[Part]:
+    parts = [_gpu_part(each) for each in sample.gpus]
+    if sample.cpu_percent is not None:
+        parts.append(Part(f"cpu {sample.cpu_percent:.0f}%", "muted", 11))
+    if sample.memory_used_bytes is not None and sample.memory_total_bytes:
+        share = f"{sample.memory_used_bytes / GIB:.0f}/{sample.memory_total_bytes / GIB:.0f}"
+        parts.append(Part(f"ram {share} GiB", "muted", 12))
+    if sample.disk_free_bytes is not None:
+        free = sample.disk_free_bytes / GIB
+        parts.append(Part(f"disk {free:.0f} GiB", "warn" if free < LOW_DISK_GIB else "muted", 13))
+    return parts
+
+
+def _gpu_part(gpu: GpuSample) -> Part:
+    words = [f"gpu{gpu.index}"]
+    if gpu.util_percent is not None:
+        words.append(f"{gpu.util_percent:.0f}%")
+    if gpu.memory_used_bytes is not None and gpu.memory_total_bytes:
+        words.append(f"{gpu.memory_used_bytes / GIB:.0f}/{gpu.memory_total_bytes / GIB:.0f} GiB")
+    if gpu.temperature_c is not None:
+        words.append(f"{gpu.temperature_c:.0f}°")
+    if gpu.is_throttled:
+        words.append("throttled")
+    return Part(" ".join(words), "warn" if gpu.is_throttled else "", 6)
 
 
 def rate(run: RunState) -> str:
-    """Tokens a second over the last logs, or steps where tokens are not counted."""
+    """Returns tokens a second over the last logs, or steps where tokens are not counted."""
     points = run.metrics[-RATE_POINTS:]
     if len(points) < 2 or points[-1].t <= points[0].t:
         return ""
@@ -73,10 +168,21 @@ def rate(run: RunState) -> str:
     return f"{(points[-1].step - points[0].step) / seconds:.2g} steps/s"
 
 
-def _rows(snapshot: LoopSnapshot) -> list[str]:
-    rows = snapshot.split_rows
-    parts = [f"{rows[name]} {name}" for name in ("train", "eval") if rows.get(name)]
-    if rows.get("holdout"):
-        looks = snapshot.holdout_uses
-        parts.append(f"{rows['holdout']} holdout ({counted(looks, 'look') if looks else 'locked'})")
-    return parts
+def _short_model(model: str) -> str:
+    return flat(model.rpartition("/")[2], MODEL_LENGTH)
+
+
+def _fitting(parts: Sequence[Part], width: int) -> set[int]:
+    """The ranks that have room; parts of one rank are kept or left out together."""
+    kept: set[int] = set()
+    room = width - 2
+    for rank in sorted({part.rank for part in parts}):
+        room -= sum(width_of(part.text) + len(GAP) for part in parts if part.rank == rank)
+        if room < 0 and rank:
+            break
+        kept.add(rank)
+    return kept
+
+
+def _pieces(parts: Sequence[Part], kept: set[int]) -> list[Piece]:
+    return [Piece(part.text + GAP, part.style) for part in parts if part.rank in kept and part.text]

@@ -53,7 +53,7 @@ class ExamplesController:
 
     def annotate(self, kind: Kind, note: str = "") -> None:
         """Records what a person says of the example."""
-        example, number = self.example, self._context.state.shown_number
+        example, number = self.example, self.number
         if example is not None and number is not None:
             self._context.run(
                 self._annotate(number, example, kind, note), "annotate", is_exclusive=False
@@ -61,7 +61,7 @@ class ExamplesController:
 
     def show_nearest(self) -> None:
         """Shows the training rows that are nearest to the example."""
-        example, number = self.example, self._context.state.shown_number
+        example, number = self.example, self.number
         if example is None or number is None:
             return
         title = f"Training rows nearest to {example.id}, {self._context.loop.name}/{number}"
@@ -92,7 +92,7 @@ class ExamplesController:
 
     def edit_file(self) -> None:
         """Opens the data file of the example at its line."""
-        example, number = self.example, self._context.state.shown_number
+        example, number = self.example, self.number
         if example is None or number is None:
             return
         try:
@@ -122,6 +122,15 @@ class ExamplesController:
             "evaluation.K=V: settings to generate the listed examples with",
             accept=self._regenerate_with,
         )
+
+    @property
+    def number(self) -> int | None:
+        """Returns the iteration that the examples belong to."""
+        screen = self._context.top_screen
+        if isinstance(screen, ExampleScreen):
+            return screen.detail.iteration
+        examples = self._context.pane(FailuresPane).list.examples
+        return examples.number if examples is not None else self._context.state.shown_number
 
     @property
     def example(self) -> Example | None:

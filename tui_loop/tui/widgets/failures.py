@@ -262,6 +262,8 @@ class FailuresPane(Pane):
             self.entitle("4 Failures")
             return
         parts = [f"4 Failures of {examples.number}"]
+        if examples.shown_for is not None:
+            parts[0] += f", until {examples.shown_for} is evaluated"
         count = f"{self.list.count:,} of {len(examples.view):,}"
         if choice.query == FAILED:
             parts.append(f"{count} failed" if examples.view.is_scored else f"{count}, unscored")

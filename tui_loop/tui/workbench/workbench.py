@@ -280,7 +280,8 @@ class Workbench(Frame):
         self.query_one(FailuresPane).show(snapshot)
         self.query_one(LogPane).show(snapshot)
         self._show_chart(snapshot)
-        status = status_line(snapshot, time.time(), self.backend.hosted())
+        hosted, width = self.backend.hosted(), self.size.width
+        status = status_line(snapshot, time.time(), hosted, width=width)
         self.query_one("#status", Bar).show(*status)
         self.lay_out()
 
