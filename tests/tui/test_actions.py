@@ -436,7 +436,9 @@ async def all_fields_are_as_the_parent_has_them(opened: Opened, key: str) -> Non
     await opened.press("space", key)
     await opened.shows("Undo all changes?", "1 field go")
     await opened.press("u")
-    await opened.until(lambda: opened.bench.state.draft is not None and not opened.bench.state.draft.changed)
+    await opened.until(
+        lambda: opened.bench.state.draft is not None and not opened.bench.state.draft.changed
+    )
 
 
 @does("config.changed")
@@ -474,7 +476,9 @@ async def the_reason_is_written(opened: Opened, key: str) -> None:
     await opened.press("2", key)
     await opened.type("a guess")
     await opened.press("enter")
-    await opened.until(lambda: opened.bench.state.draft is not None and opened.bench.state.draft.why)
+    await opened.until(
+        lambda: opened.bench.state.draft is not None and opened.bench.state.draft.why
+    )
     await opened.until(lambda: 'why = "a guess"' in opened.bench.loop.draft.read_text())
 
 

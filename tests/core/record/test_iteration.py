@@ -13,7 +13,7 @@ import pytest
 from tests.core.record.test_lock import holding_process
 from tui_loop.core.record.events import AnyEvent, MetricsLogged, RequestSeen, RunEnded, RunStarted
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.iteration import as_json, loop_state, state_of
+from tui_loop.core.record.iteration import as_json, loop_state, next_parent, state_of
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.record.state import RunState
@@ -180,3 +180,33 @@ def test_an_iteration_as_json_holds_plain_types_alone(
     plain = as_json(iteration_of(finished([1.0])))
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["fingerprint"]["rows"]
+
+
+def trained(number: int, parent: int | None, *, diverged: bool = False) -> Iteration:
+    error = {"kind": "diverged", "message": "the loss is NaN", "step": 9} if diverged else None
+    state: State = "failed" if diverged else "finished"
+    return Iteration(number=number, parent=parent, state=state, config={"model": {}}, error=error)
+
+
+@pytest.mark.parametrize(
+    ("iterations", "expected"),
+    [
+        ([], None),
+        ([trained(0, None)], 0),
+        ([trained(0, None), trained(1, None), trained(2, 1)], 2),
+        ([trained(1, None), trained(2, 1, diverged=True)], 1),
+        ([trained(1, None), trained(2, 1, diverged=True), trained(3, 2, diverged=True)], 1),
+        ([trained(1, None, diverged=True)], 1),
+        ([trained(0, None), trained(1, 0, diverged=True)], 1),
+        ([trained(1, None), trained(2, 1, diverged=True), trained(3, 1)], 3),
+    ],
+)
+def test_the_next_parent_is_the_newest_sound_iteration_of_the_lineage(
+    iterations: list[Iteration], expected: int | None
+) -> None:
+    assert next_parent(iterations) == expected
+
+
+def test_an_unreadable_iteration_is_nobodys_parent() -> None:
+    unreadable = Iteration(number=2, parent=1, state="unreadable")
+    assert next_parent([trained(1, None), unreadable]) == 1
