@@ -28,6 +28,7 @@ from tui_loop.core.record.reader import LoopReader, RunView, Stamp, stamp_of
 from tui_loop.core.record.structs import LIVE, Iteration, Split
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.draft import Draft, new_draft, read_draft
+from tui_loop.core.workflow.stop_rules import AutoEnd, read_auto_end
 from tui_loop.core.workflow.unattended import Doing, doing
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     `comparisons` has the comparisons with parents that are made so far. `unattended`: whether the
     queue or auto runs in the loop. `holdout_uses`: how often the holdout was evaluated, over all
     loops of the folder; it is counted when this loop evaluates it, and may lack later uses by
-    other loops.
+    other loops. `auto_end`: why auto stopped, if no iteration has been created since.
     """
 
     name: str
@@ -100,6 +101,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     is_complete: bool
     unattended: Doing | None = None
     holdout_uses: int = 0
+    auto_end: AutoEnd | None = None
 
     def iteration(self, number: int | None) -> Iteration | None:
         """Returns the iteration with that number, if there is one."""
@@ -122,6 +124,7 @@ class LoopPoller:
         self._settings: tuple[Stamp, LoopSettings, str, str] | None = None
         self._draft: tuple[object, Draft | None, str] | None = None
         self._holdout_uses: tuple[object, int] = (None, 0)
+        self._auto_end: tuple[Stamp, AutoEnd | None] | None = None
         self.evaluations = Evaluations(self.reader)
         self._examples: Examples | None = None
         self._diagnosis_lock = threading.Lock()
@@ -220,6 +223,7 @@ class LoopPoller:
             is_complete=is_complete,
             unattended=doing(self.loop),
             holdout_uses=self._count_holdout_uses(splits.get("holdout")),
+            auto_end=self._read_auto_end(),
         )
 
     def _read_iterations(self) -> None:
@@ -354,6 +358,17 @@ class LoopPoller:
             if splits:
                 return splits
         return {}
+
+    def _read_auto_end(self) -> AutoEnd | None:
+        """Returns the end of the last auto unless an iteration was created since."""
+        stamp = stamp_of(self.loop.auto)
+        if self._auto_end is None or self._auto_end[0] != stamp:
+            end = None
+            with suppress(TuiLoopError, OSError):
+                end = read_auto_end(self.loop)
+            self._auto_end = stamp, end
+        end, newest = self._auto_end[1], self._iterations[-1].number if self._iterations else None
+        return end if end is not None and end.last in (None, newest) else None
 
     def _count_holdout_uses(self, holdout: Split | None) -> int:
         """Counts a holdout's uses in all loops; counts again when this loop has used it."""

@@ -162,15 +162,23 @@ ACTIONS: tuple[Action, ...] = (
         "workbench",
     ),
     Action(
-        "loop.close", "g f", "closing.close", "close the loop, or reopen it (asks)", "workbench"
+        "loop.close",
+        "g f",
+        "loop_settings.close",
+        "close the loop, or reopen it (asks)",
+        "workbench",
     ),
     Action(
-        "loop.report", "g w", "closing.write_report", "write a report (asks where)", "workbench"
+        "loop.report",
+        "g w",
+        "loop_settings.write_report",
+        "write a report (asks where)",
+        "workbench",
     ),
     Action(
         "loop.fresh",
         "g s",
-        "closing.draft_fresh_split",
+        "loop_settings.draft_fresh_split",
         "draft on a fresh split (asks)",
         "workbench",
     ),
@@ -340,7 +348,7 @@ ACTIONS: tuple[Action, ...] = (
         "patterns",
         "its iterations",
     ),
-    Action("patterns.open", "g o", "open", "open the loop of the row", "patterns", "its loop"),
+    Action("patterns.open", "g O", "open", "open the loop of the row", "patterns", "its loop"),
     Action("patterns.copy", "y", "copy", "copy it", "patterns", "copy"),
     Action(
         "progress.enqueue",

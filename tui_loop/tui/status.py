@@ -60,6 +60,8 @@ def _idle_part(snapshot: LoopSnapshot, hosted: str) -> Part:
     if (closed := snapshot.settings.closed) is not None:
         last = f" with {closed.iteration}" if closed.iteration is not None else ""
         return Part(f"closed{last}", "warn", 1)
+    if snapshot.auto_end is not None:
+        return Part(flat(snapshot.auto_end.words, MODEL_LENGTH), "muted", 1)
     return Part("idle", "muted", 1)
 
 

@@ -85,6 +85,7 @@ class LoopFolder:
         self.draft = path / "draft.toml"
         self.queue = path / "queue.toml"
         self.unattended = path / "unattended.lock"
+        self.auto = path / "auto.json"
         self.output = path / "output.log"
         self.ledger = path / "ledger.csv"
         self.labels = path / "labels.jsonl"

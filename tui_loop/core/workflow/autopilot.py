@@ -20,7 +20,14 @@ from tui_loop.core.workflow.autopilot_log import (
     result_text,
 )
 from tui_loop.core.workflow.plan import Plan
-from tui_loop.core.workflow.stop_rules import Limits, Stop, by_budget, by_plateau
+from tui_loop.core.workflow.stop_rules import (
+    AutoEnd,
+    Limits,
+    Stop,
+    by_budget,
+    by_plateau,
+    write_auto_end,
+)
 from tui_loop.core.workflow.suggestion_source import History, Proposal, Source, plan_of_proposal
 
 REFUSALS = 3
@@ -88,6 +95,7 @@ class Autopilot:
         if summary := best_summary(outcome.best_runs):
             self._report(summary)
         self._add_note(outcome)
+        self._write_end(outcome)
         return outcome
 
     def _reason_to_stop(self, elapsed: float) -> Stop | None:
@@ -219,3 +227,15 @@ class Autopilot:
             folder.add_note(outcome.note)
         except (TuiLoopError, OSError) as error:
             self._report(f"the log could not be added to {folder.notes}: {error}")
+
+    def _write_end(self, outcome: Outcome) -> None:
+        """Records why it stopped: the app that shows the loop may start later."""
+        created = self._history.created
+        last = created[-1] if created else None
+        best = outcome.best.number if outcome.best is not None else None
+        try:
+            write_auto_end(
+                self._history.loop, AutoEnd(round(time.time(), 3), outcome.stop, last, best)
+            )
+        except (TuiLoopError, OSError) as error:
+            self._report(f"{self._history.loop.auto} could not be written: {error}")

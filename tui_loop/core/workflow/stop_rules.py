@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import msgspec
 
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.diagnosis.kinds import FindingKind
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.record.safe_open import read_raw
 from tui_loop.core.text.figures import duration
 
 StopKind = Literal["ready", "plateau", "budget", "nothing", "stopped", "failed", "refused"]
@@ -27,6 +32,37 @@ class Stop(msgspec.Struct, frozen=True):
         """Returns `stopped (budget): all 3 allowed iterations have been run`."""
         kind = "" if self.kind == "stopped" else f" ({self.kind})"
         return f"stopped{kind}: {self.reason}"
+
+
+class AutoEnd(msgspec.Struct, frozen=True):
+    """The end of the last `auto` of a loop, as in `auto.json`.
+
+    `t` in unix seconds; `last`: the last iteration that it created, `best`: the best iteration so
+    far; None where there is none.
+    """
+
+    t: float
+    stop: Stop
+    last: int | None = None
+    best: int | None = None
+
+    @property
+    def words(self) -> str:
+        """Returns `Auto stopped: all 3 allowed iterations have been run. The best is 4.`"""
+        best = f" The best is {self.best}." if self.best is not None else ""
+        return f"Auto stopped: {self.stop.reason}.{best}"
+
+
+def write_auto_end(loop: LoopFolder, end: AutoEnd) -> None:
+    """Records the end of `auto`, in place of the one before."""
+    write_atomically(loop.auto, codec.to_pretty_json(end))
+
+
+def read_auto_end(loop: LoopFolder) -> AutoEnd | None:
+    """Returns the end of the last `auto`, None where there was none; raises BadInput."""
+    if not os.path.lexists(loop.auto):
+        return None
+    return codec.from_json(read_raw(loop.auto), AutoEnd, str(loop.auto))
 
 
 class Limits(msgspec.Struct, frozen=True):

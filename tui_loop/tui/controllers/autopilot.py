@@ -15,6 +15,7 @@ class AutopilotController:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._was_auto = False
 
     def open(self) -> None:
         """Shows what auto would do first and asks for a budget.
@@ -34,6 +35,15 @@ class AutopilotController:
             start = chosen.number if chosen is not None and has_ended and chosen.number else None
             context.run(self._open(start), "queue-run")
 
+    def refresh(self) -> None:
+        """Reports why auto stopped."""
+        snapshot = self._context.snapshot
+        if snapshot is None:
+            return
+        if self._was_auto and snapshot.unattended is None and snapshot.auto_end is not None:
+            self._context.notify(snapshot.auto_end.words)
+        self._was_auto = snapshot.unattended == "auto"
+
     def stop(self) -> bool:
         """Asks, and stops the process between two runs; gives whether there is such a process."""
         snapshot = self._context.snapshot
@@ -52,6 +62,7 @@ class AutopilotController:
                 context.backend.run_auto, context.loop, start, budget.iterations, budget.hours
             )
             context.notify(message)
+            context.bench.follow_unattended()
             context.bench.poll_now()
 
     async def _preview(self, dialog: AutoDialog, start: int | None) -> None:

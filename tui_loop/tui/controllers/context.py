@@ -24,13 +24,16 @@ from tui_loop.tui.hints import in_keys
 from tui_loop.tui.screens.ask import Answer, AskScreen
 from tui_loop.tui.screens.consent import ConsentScreen
 from tui_loop.tui.services import AppServices, services_of
+from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.workbench.layout import PANES
 
 T = TypeVar("T")
 AnyWidget = TypeVar("AnyWidget", bound=Widget)
 
 MESSAGE_LENGTH, HINT_LENGTH = 600, 300
 ERROR_SECONDS = 15.0
+MAX_MARKS = 4
 
 
 class SelectionState(msgspec.Struct, frozen=True):
@@ -38,7 +41,8 @@ class SelectionState(msgspec.Struct, frozen=True):
 
     `selected`: the number of an iteration, DRAFT, or None before the first snapshot. `marked`: the
     iterations to overlay, the newest mark last. `followed_run`: the run started here that the
-    selection follows, its base first; `seen_live`: the live run that it went to. `draft_edits`
+    selection follows, its base first; `follows_unattended`: it follows the runs of auto or the
+    queue; `seen_live`: the live run that it went to. `draft_edits`
     counts the edits, so that a poll that began before one does not undo it. `is_draft_unsaved`:
     the draft is in memory alone.
     """
@@ -47,6 +51,7 @@ class SelectionState(msgspec.Struct, frozen=True):
     selected: int | str | None = None
     marked: tuple[int, ...] = ()
     followed_run: int | None = None
+    follows_unattended: bool = False
     seen_live: int | None = None
     draft: Draft | None = None
     draft_edits: int = 0
@@ -76,6 +81,29 @@ class SelectionState(msgspec.Struct, frozen=True):
         return self.draft is not None and bool(self.draft.changed or self.draft.why)
 
 
+def remembered(state: SelectionState) -> dict[str, Any]:
+    """Returns what is remembered of the selection, as JSON types."""
+    return {"pane": state.pane, "selected": state.selected, "marked": list(state.marked)}
+
+
+def with_remembered(state: SelectionState, known: Any) -> SelectionState:
+    """Returns the selection as it was remembered; ignores what is broken or of another version."""
+    if not isinstance(known, dict):
+        return state
+    pane, selected, marked = (known.get(name) for name in ("pane", "selected", "marked"))
+    numbers = marked if isinstance(marked, list) else []
+    return msgspec.structs.replace(
+        state,
+        pane=pane if pane in PANES else state.pane,
+        selected=selected if _is_number(selected) or selected == DRAFT else None,
+        marked=tuple(each for each in numbers if _is_number(each))[:MAX_MARKS],
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 class Bench(Protocol):
     """The workbench as its controllers know it: the writer of the selection."""
 
@@ -89,6 +117,9 @@ class Bench(Protocol):
 
     def select(self, key: int | str, *, follow: bool = False) -> None:
         """Selects an iteration or the draft; `follow`: the selection follows the run."""
+
+    def follow_unattended(self) -> None:
+        """Lets the selection follow the runs of auto or the queue, until another is selected."""
 
     def toggle_mark(self, number: int) -> None:
         """Marks an iteration, or removes its mark."""

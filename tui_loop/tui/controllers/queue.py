@@ -129,6 +129,7 @@ class QueueController:
         )
         if answer:
             context.notify(await context.in_thread(context.backend.run_queue, context.loop))
+            context.bench.follow_unattended()
             self.refresh()
             context.bench.poll_now()
 

@@ -70,6 +70,7 @@ class AskingScreen(Screen[None]):
         self._exchanges: dict[int, Exchange] = {}
         self._left_out: dict[int, str] = {}
         self._state = "starting ..."
+        self._is_cancelling = False
         self.sheet = Sheet()
         self.line = PromptLine(placeholder="type a prompt, enter asks it", id="prompt")
 
@@ -104,16 +105,24 @@ class AskingScreen(Screen[None]):
             self.line.value = ""
 
     def action_drop(self) -> None:
-        """Gives up what is not answered yet."""
+        """Cancels the open requests."""
+        self._is_cancelling = True
         self._asker.drop()
+        self.notify("Cancelling. esc again leaves.")
 
     def action_scroll(self, pages: int) -> None:
         self.sheet.action_page_down() if pages > 0 else self.sheet.action_page_up()
 
     def action_back(self) -> None:
-        self.dismiss()
+        """Cancels the open requests first; without any, leaves the screen."""
+        is_waiting = any(not each.is_done for each in self._exchanges.values())
+        if is_waiting and not self._is_cancelling:
+            self.action_drop()
+        else:
+            self.dismiss()
 
     def _put(self, prompt: str, example: Example | None = None) -> None:
+        self._is_cancelling = False
         number = self._asker.ask(prompt, example=example.id if example is not None else "")
         wanted = example.reference if example is not None else None
         self._exchanges[number] = Exchange(prompt, wanted)

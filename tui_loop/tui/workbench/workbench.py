@@ -20,14 +20,20 @@ from tui_loop.tui.backend import Backend
 from tui_loop.tui.chart_run import ChartRun
 from tui_loop.tui.controllers.autopilot import AutopilotController
 from tui_loop.tui.controllers.checks import ChecksController
-from tui_loop.tui.controllers.closing import ClosingController
 from tui_loop.tui.controllers.comparison import ComparisonController
-from tui_loop.tui.controllers.context import Context, SelectionState
+from tui_loop.tui.controllers.context import (
+    MAX_MARKS,
+    Context,
+    SelectionState,
+    remembered,
+    with_remembered,
+)
 from tui_loop.tui.controllers.diagnosis import DiagnosisController
 from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.controllers.examples import ExamplesController
 from tui_loop.tui.controllers.filters import FiltersController
 from tui_loop.tui.controllers.iterations import IterationsController
+from tui_loop.tui.controllers.loop import LoopController
 from tui_loop.tui.controllers.patterns import PatternsController
 from tui_loop.tui.controllers.progress import ProgressController
 from tui_loop.tui.controllers.queue import QueueController
@@ -47,6 +53,9 @@ from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.frame import Frame
 from tui_loop.tui.workbench.layout import PANES, PaneState, mode_of
 
+REMEMBERED = ("pane", "selected", "marked")
+"""Parts of the selection that return when the loop is opened again."""
+
 OPEN_WORDS = {"iterations": "details", "config": "change", "failures": "read"}
 """What enter does in a pane."""
 
@@ -64,8 +73,6 @@ CHART_SECONDS = 1.0
 LIVE_SECONDS, IDLE_SECONDS = 0.5, 2.0
 MORE_SECONDS = 0.02
 """Between two polls: while something runs, else, and where the last one had no time for all."""
-
-MAX_MARKS = 4
 
 
 class ChartPane(KeyedChart):
@@ -108,7 +115,7 @@ class Workbench(Frame):
         self.readiness = ReadinessController(context)
         self.autopilot = AutopilotController(context)
         self.checks = ChecksController(context)
-        self.closing = ClosingController(context, self.drafts)
+        self.loop_settings = LoopController(context, self.drafts)
         context.show_refusal = self.checks.show_refusal
 
     # --- the screen ---
@@ -126,8 +133,10 @@ class Workbench(Frame):
         chart = ChartPane(id="chart", ascii_only=self.services.is_ascii)
         await self.query_one("#panes").mount_all([chart, ConfigPane(), FailuresPane(), LogPane()])
         self.filters.restore()
+        self._restore()
         self.takes_keys = True
         self.lay_out()
+        self._main(self.state.pane).focus()
         self.run_worker(self._poll(), name="poll", exclusive=True, group="poll")
 
     @property
@@ -167,13 +176,17 @@ class Workbench(Frame):
     def select(self, key: int | str, *, follow: bool = False) -> None:
         """Selects an iteration or the draft; `follow`: the selection follows the run."""
         followed = key if follow and isinstance(key, int) else None
-        self._change(selected=key, followed_run=followed, seen_live=None)
+        self._change(selected=key, followed_run=followed, follows_unattended=False, seen_live=None)
         if not self.context.is_leaving():
             table = self.query_one(IterationTable)
             if table.count and table.key_of(table.cursor) != key:
                 table.rows_changed(key)
             self._show_snapshot()
         self.poll_now()
+
+    def follow_unattended(self) -> None:
+        """Lets the selection follow the runs of auto or the queue, until another is selected."""
+        self._change(follows_unattended=True, seen_live=None)
 
     def toggle_mark(self, number: int) -> None:
         """Marks an iteration, or removes its mark; of too many marks the oldest goes."""
@@ -200,6 +213,19 @@ class Workbench(Frame):
 
     def _change(self, **values: Any) -> None:
         self.state = msgspec.structs.replace(self.state, **values)
+        if not values.keys().isdisjoint(REMEMBERED):
+            self.services.memory.put(self._memory_key, remembered(self.state))
+
+    def _restore(self) -> None:
+        """Selects and marks what was selected and marked when this loop was open last."""
+        known = with_remembered(self.state, self.services.memory.get(self._memory_key))
+        if self.state.selected is not None:  # the command line names an iteration
+            known = msgspec.structs.replace(known, selected=self.state.selected)
+        self.state = known
+
+    @property
+    def _memory_key(self) -> str:
+        return f"workbench {self.loop.path.resolve()}"
 
     def _set_pane(self, pane: str) -> None:
         if pane != self.state.pane:
@@ -248,6 +274,7 @@ class Workbench(Frame):
             self.lay_out()
         self.runs.report_ends(snapshot)
         for controller in (
+            self.autopilot,
             self.diagnosis,
             self.patterns,
             self.progress,
@@ -263,6 +290,8 @@ class Workbench(Frame):
         live = snapshot.live.number if snapshot.live is not None else None
         followed = state.followed_run
         is_followed = followed is not None and live is not None and live <= followed
+        if state.follows_unattended and live is not None:
+            is_followed = True
         if is_followed and live != state.seen_live:
             self._change(selected=live, seen_live=live)
         if self.state.selected is None or self.state.selected not in (DRAFT, *numbers):

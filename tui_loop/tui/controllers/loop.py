@@ -1,10 +1,12 @@
-"""The end of a loop and what follows it: closing, a report, a fresh split."""
+"""The loop as a whole: its settings, its report, a fresh split, and closing it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tui_loop.core.errors import BadInput, TuiLoopError
+from tui_loop.core.record.files import write_atomically
+from tui_loop.core.record.safe_open import read_text
 from tui_loop.core.workflow.draft import read_draft
 from tui_loop.tui.cells import flat
 from tui_loop.tui.controllers.context import Context
@@ -13,8 +15,8 @@ from tui_loop.tui.screens.tell import InputDialog
 from tui_loop.tui.widgets.toned import Part
 
 
-class ClosingController:
-    """Closes and reopens the loop, writes its report, drafts on a fresh split."""
+class LoopController:
+    """Edits the settings of the loop, closes and reopens it, writes its report."""
 
     def __init__(self, context: Context, drafts: DraftsController) -> None:
         self._context, self._drafts = context, drafts
@@ -27,19 +29,50 @@ class ClosingController:
         if context.hosted_or_live or snapshot.unattended is not None:
             context.notify("A run or a queue is active in this loop. s stops it.")
         elif (closed := snapshot.settings.closed) is not None:
-            context.run(self._reopen(closed.why), "closing")
+            context.run(self._reopen(closed.why), "loop")
         else:
             chosen = context.iteration
             number = chosen.number if chosen is not None and chosen.state == "finished" else None
-            context.run(self._close(number or None), "closing")
+            context.run(self._close(number or None), "loop")
 
     def write_report(self) -> None:
         """Asks for a file and writes the loop's report into it."""
-        self._context.run(self._write_report(), "closing")
+        self._context.run(self._write_report(), "loop")
 
     def draft_fresh_split(self) -> None:
         """Asks, and drafts the next iteration on a fresh split."""
         self._context.run(self._draft_fresh_split(), "draft", is_exclusive=False)
+
+    def edit_settings(self) -> None:
+        """Opens loop.toml in $EDITOR: the goal, the target and the other criteria."""
+        self._context.run(self._edit_settings(), "loop")
+
+    async def _edit_settings(self) -> None:
+        context, path = self._context, self._context.loop.settings_file
+        before = await context.in_thread(read_text, path)
+        while True:
+            self._drafts.open_editor(path)
+            try:
+                await context.in_thread(self._check_settings)
+            except TuiLoopError as error:
+                answer = await context.ask(
+                    "loop.toml cannot be used",
+                    [[(error.message, "bad")], [(error.hint, "muted")]],
+                    [("e", "edit it again", "edit"), ("r", "restore it as it was", "restore")],
+                )
+                if answer != "restore":
+                    continue
+                await context.in_thread(write_atomically, path, before)
+            break
+        context.bench.poll_now()
+
+    def _check_settings(self) -> None:
+        """Reads all of loop.toml; raises BadInput."""
+        from tui_loop.core.workflow.readiness import criteria_of
+
+        loop = self._context.loop
+        loop.default_config()
+        criteria_of(loop)
 
     async def _close(self, selected: int | None) -> None:
         from tui_loop.core.workflow.closing import close_loop, closed_words
