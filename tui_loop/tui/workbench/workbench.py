@@ -53,9 +53,6 @@ from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.frame import Frame
 from tui_loop.tui.workbench.layout import PANES, PaneState, mode_of
 
-REMEMBERED = ("pane", "selected", "marked")
-"""Parts of the selection that return when the loop is opened again."""
-
 OPEN_WORDS = {"iterations": "details", "config": "change", "failures": "read"}
 """What enter does in a pane."""
 
@@ -154,6 +151,10 @@ class Workbench(Frame):
             config_rows=config.first().list.count if config else 0,
         )
 
+    def on_unmount(self) -> None:
+        """Remembers the selection for the next time; not with every key, which a disk would slow."""
+        self.services.memory.put(self._memory_key, remembered(self.state))
+
     def on_resize(self, event: events.Resize) -> None:
         self.lay_out()
 
@@ -213,8 +214,6 @@ class Workbench(Frame):
 
     def _change(self, **values: Any) -> None:
         self.state = msgspec.structs.replace(self.state, **values)
-        if not values.keys().isdisjoint(REMEMBERED):
-            self.services.memory.put(self._memory_key, remembered(self.state))
 
     def _restore(self) -> None:
         """Selects and marks what was selected and marked when this loop was open last."""
