@@ -152,7 +152,7 @@ class Workbench(Frame):
         )
 
     def on_unmount(self) -> None:
-        """Remembers the selection for the next time; not with every key, which a disk would slow."""
+        """Remembers the selection; not with every key, which a disk would slow."""
         self.services.memory.put(self._memory_key, remembered(self.state))
 
     def on_resize(self, event: events.Resize) -> None:
