@@ -15,7 +15,7 @@ from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
 
-COLUMN = 52
+COLUMN = 36
 """Cells that a command with its key needs at least."""
 
 
@@ -62,8 +62,8 @@ class LeaderMenu(ModalScreen[str]):
         self.dismiss("")
 
     def _draw(self) -> None:
-        width = self.app.size.width - 4
-        columns = max(1, width // COLUMN)
+        width = self.app.size.width - 5  # the frame, a blank at each side, a scrollbar
+        columns = min(4, max(1, width // COLUMN))
         room = width // columns
         lines: list[list[Part]] = []
         for scope in dict.fromkeys(action.scope for _, action in self._commands):
