@@ -133,7 +133,7 @@ class Workbench(Frame):
         self._restore()
         self.takes_keys = True
         self.lay_out()
-        self._main(self.state.pane).focus()
+        self.set_focus(self._main(self.state.pane))
         self.run_worker(self._poll(), name="poll", exclusive=True, group="poll")
 
     @property
@@ -367,7 +367,7 @@ class Workbench(Frame):
         if not self.takes_keys:
             return
         self._set_pane(name)
-        self._main(name).focus()
+        self.set_focus(self._main(name))  # at once: the next key is for it
 
     def action_step_pane(self, step: int) -> None:
         self.action_pane(PANES[(PANES.index(self.state.pane) + step) % len(PANES)])
