@@ -56,7 +56,7 @@ class Step:
 
 
 ROUND = (
-    Step("", "1 Iterations", "learning_rate 5e-4 → 2e-3"),
+    Step("", "1 Iterations", "2   learning_rate"),
     # What is wrong with the best one, and what to try.
     Step("1 G up up", "▸   5"),
     Step("d", "Diagnosis of support-tiny/5"),
@@ -83,9 +83,10 @@ ROUND = (
     Step("4", "4 Failures of 7"),
     Step("down enter", "Example 2 of", "iteration 7"),
     Step("n", "Example 2 of"),
-    Step("a m", "ambiguous"),
-    Step("a x", "Example"),
-    Step("]", "Example 3 of"),
+    Step("a m", "labels.jsonl"),
+    Step("a x", "annotation removed"),
+    # An example with an annotation leaves the list, and its place is the next one's.
+    Step("]", "Example"),
     Step("esc f", "What fails in support-tiny/7"),
     Step("esc", "4 Failures of 7"),
     # Against the others.

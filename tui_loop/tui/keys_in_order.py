@@ -41,14 +41,16 @@ class KeysInOrder(App[None]):
         self.run_worker(self._take_keys(), name="keys", group="keys")
 
     async def _take_keys(self) -> None:
+        settled: asyncio.Task[None] | None = None
         while True:
             event = await self._typed.get()
+            if settled is not None:  # the key before may still close what this one is not for
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(settled, PATIENCE_SECONDS)
             while not getattr(self.screen, "takes_keys", True):
                 await asyncio.sleep(READY_SECONDS)
             await super().on_event(event)
-            if not self._typed.empty():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._settled(), PATIENCE_SECONDS)
+            settled = asyncio.create_task(self._settled())
 
     async def _settled(self) -> None:
         for _ in range(HOPS):
