@@ -70,7 +70,7 @@ class SystemSampler:
 
     def _sample_loop(self) -> None:
         try:
-            machine = _Machine(self._folder, self._note)
+            machine = Machine(self._folder, self._note)
             wait = FIRST_SECONDS
             while True:
                 is_last = self._ending.wait(wait)
@@ -115,7 +115,7 @@ class SystemSampler:
                 self._journal.append(line)
 
 
-class _Machine:
+class Machine:
     """Reads CPU, memory and disk; a value that cannot be read is left out and noted."""
 
     def __init__(self, folder: IterationFolder, note: Callable[[str], None]) -> None:
