@@ -9,6 +9,7 @@ from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.structs import Iteration
+from tui_loop.core.record.system_summary import system_words
 from tui_loop.core.text.figures import brief, brief_number, duration, percent
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.compare_lines import PERCENT
@@ -41,6 +42,8 @@ def detail_lines(iteration: Iteration, compared: Comparison | None, notes: str) 
     if iteration.duration_s is not None:
         attempts = f"{iteration.attempts} attempt{'s' if iteration.attempts != 1 else ''}"
         lines += [[], [(f"took {duration(iteration.duration_s)}, {attempts}", "muted")]]
+        if iteration.system is not None:
+            lines.append([(system_words(iteration.system), "muted")])
     lines += [[], [("notes", "strong"), ("  E writes them", "muted")]]
     lines.append([(notes or "(none yet)", "" if notes else "muted")])
     return lines
