@@ -84,7 +84,7 @@ async def sets(opened: Opened, name: str, value: str) -> None:
 
 async def runs(opened: Opened, why: str) -> None:
     await opened.press("r")
-    await opened.until(lambda: "rows to train on" in opened.text, "what would run")
+    await opened.until(lambda: "training rows" in opened.text, "what would run")
     await opened.type(why)
     await opened.press("enter")
 

@@ -41,7 +41,7 @@ def detail_lines(iteration: Iteration, compared: Comparison | None, notes: str) 
     if iteration.duration_s is not None:
         attempts = f"{iteration.attempts} attempt{'s' if iteration.attempts != 1 else ''}"
         lines += [[], [(f"took {duration(iteration.duration_s)}, {attempts}", "muted")]]
-    lines += [[], [("notes", "strong"), ("  E writes them", "muted")]]
+    lines += [[], [("notes", "strong"), ("  e writes them", "muted")]]
     lines.append([(notes or "(none yet)", "" if notes else "muted")])
     return lines
 

@@ -17,6 +17,8 @@ from tui_loop.tui.widgets.toned import Part
 
 COLUMN = 52
 """Cells that a command with its key needs at least."""
+FRAME = 6
+"""Cells of the frame, the blanks beside the text, and a scroll bar."""
 
 
 class LeaderMenu(ModalScreen[str]):
@@ -62,9 +64,16 @@ class LeaderMenu(ModalScreen[str]):
         self.dismiss("")
 
     def _draw(self) -> None:
-        width = self.app.size.width - 4
-        columns = max(1, width // COLUMN)
-        room = width // columns
+        room = max(1, self.app.size.width - FRAME)
+        columns = max(1, room // COLUMN)
+        lines = self._lines(room // columns, columns)
+        if len(lines) + 2 > self.app.size.height:  # the commands matter more than their headings
+            lines = [line for line in lines if not _is_heading(line)]
+        self.sheet.show(lines)
+        self.sheet.styles.height = len(lines)
+
+    def _lines(self, room: int, columns: int) -> list[list[Part]]:
+        """The commands of each scope under its heading; `room`: the cells of a column."""
         lines: list[list[Part]] = []
         for scope in dict.fromkeys(action.scope for _, action in self._commands):
             mine = [(key, action) for key, action in self._commands if action.scope == scope]
@@ -74,7 +83,10 @@ class LeaderMenu(ModalScreen[str]):
                 parts: list[Part] = []
                 for key, action in mine[row::rows]:
                     parts.append((f"  {key} ", "accent"))
-                    parts.append((fit(action.description, room - 4 - len(key)) + " ", ""))
+                    parts.append((fit(action.description, room - 3 - len(key)), ""))
                 lines.append(parts)
-        self.sheet.show(lines)
-        self.sheet.styles.height = len(lines)
+        return lines
+
+
+def _is_heading(line: Sequence[Part]) -> bool:
+    return line[0][1] == "strong"

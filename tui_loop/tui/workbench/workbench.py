@@ -334,7 +334,7 @@ class Workbench(Frame):
         if not self.takes_keys:
             return
         self._set_pane(name)
-        self._main(name).focus()
+        self.set_focus(self._main(name))  # at once: what opens a field next keeps its focus
 
     def action_step_pane(self, step: int) -> None:
         self.action_pane(PANES[(PANES.index(self.state.pane) + step) % len(PANES)])
