@@ -58,6 +58,7 @@ from tui_loop.core.workflow.holdout import HoldoutMessage
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import DatasetPreview, NearestRows, NewLoop, Preview, SuspectRows
+from tui_loop.tui.messages import MessageLine
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.workbench.workbench import Workbench
 
@@ -521,13 +522,13 @@ class Driven:
             await self.until(lambda text=text: text in self.text, f"{text!r}")
 
     async def tells(self, *texts: str) -> None:
-        """Waits until toasts say all of `texts`; on a screen their lines may be wrapped."""
+        """Waits until messages say all of `texts`."""
         for text in texts:
-            await self.until(lambda text=text: text in self.told, f"a toast with {text!r}")
+            await self.until(lambda text=text: text in self.told, f"a message with {text!r}")
 
     @property
     def told(self) -> str:
-        """What the toasts say that are on the screen."""
+        """The messages that have not gone yet, a line each; the last one is on the screen."""
         return "\n".join(each.message for each in self.app._notifications)
 
     async def hides(self, text: str) -> None:
@@ -552,11 +553,11 @@ class Opened(Driven):
         return self.bench.query_one(kind)
 
     async def looks(self, times: int = 1) -> None:
-        """Waits until the observer has looked that often from now on."""
+        """Waits for that many polls from now on."""
         for _ in range(times):
             before = self.bench.snapshot
             self.bench.poll_now()
-            await self.until(lambda before=before: self.bench.snapshot is not before, "a look")
+            await self.until(lambda before=before: self.bench.snapshot is not before, "a poll")
 
     async def begins_again(self, number: int) -> None:
         """A fresh workbench on the loop, without a draft."""
@@ -733,15 +734,15 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _short_pauses() -> Iterator[None]:
     """A pause looks in shorter intervals whether the app is idle: these tests have thousands.
 
-    Toasts stay until their test has seen them.
+    Messages stay until their test has seen them.
     """
-    notify = App.notify
+    notify = MessageLine.notify
 
-    def notify_for_long(app: App[Any], message: str, **more: Any) -> None:
+    def notify_for_long(app: MessageLine, message: str, **more: Any) -> None:
         notify(app, message, **{**more, "timeout": PATIENCE_SECONDS})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(App, "notify", notify_for_long)
+        patch.setattr(MessageLine, "notify", notify_for_long)
         patch.setattr("textual._wait.SLEEP_GRANULARITY", PAUSE_SECONDS)
         patch.setattr("textual._wait.SLEEP_IDLE", PAUSE_SECONDS / 10)
         yield

@@ -144,7 +144,7 @@ async def the_cursor_goes_to_what_is_typed(opened: Opened, key: str) -> None:
     await opened.press(key)
     assert isinstance(opened.app.screen, SearchLine)
     await opened.type("LORA_ALPHA")
-    assert rows.key_of(rows.cursor) == "lora.lora_alpha"
+    await opened.until(lambda: rows.key_of(rows.cursor) == "lora.lora_alpha")
     await opened.tells("match 1 of 1")
     await opened.type("no such field")
     await opened.tells("no match for no such field")
