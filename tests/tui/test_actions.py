@@ -107,12 +107,9 @@ async def the_menu_of_more_commands_opens_and_its_next_key_runs_one(
     opened: Opened, key: str
 ) -> None:
     await opened.press("3", key)
-    await opened.shows(
-        "g ...",
-        "h progress: score and loss with their noise",
-        "k write a checkpoint of the live run",
-        "i messages of this session",
-    )
+    await opened.shows("g ...")
+    for sign, name in (("h", "loop.progress"), ("k", "run.checkpoint"), ("i", "app.messages")):
+        await opened.shows(f"  {sign} {BY_ID[name].description[:20]}")
     assert isinstance(opened.app.screen, LeaderMenu)
     await opened.press("h")
     await opened.until(lambda: isinstance(opened.app.screen, ProgressScreen))
@@ -1361,7 +1358,7 @@ def test_the_menu_of_the_leader_shows_all_its_commands_on_a_small_screen(
         menu = opened.app.screen
         assert isinstance(menu, LeaderMenu)
         for key, action in leader_actions("g", opened.bench.scopes):
-            await opened.shows(f" {key} {action.description} ")
+            await opened.shows(f"  {key} {action.description[:20]}")
 
     on_app(open_app(size=SMALL, number=2), steps)
 

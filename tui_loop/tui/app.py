@@ -152,7 +152,8 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
             self.pop_screen()
         if not self.screen._result_callbacks:  # textual's first screen has none to be popped
             self.screen._push_result_callback(self.screen, None)
-        self.clear_messages_of(self.screen)
+        if not isinstance(self.screen, LoadingScreen):
+            self.clear_messages_of(self.screen)
         self.switch_screen(Workbench(loop, self.backend, number))
 
     def pick_loop(self) -> None:

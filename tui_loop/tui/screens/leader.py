@@ -15,10 +15,8 @@ from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
 
-COLUMN = 52
+COLUMN = 36
 """Cells that a command with its key needs at least."""
-FRAME = 6
-"""Cells of the frame, the blanks beside the text, and a scroll bar."""
 
 
 class LeaderMenu(ModalScreen[str]):
@@ -64,16 +62,9 @@ class LeaderMenu(ModalScreen[str]):
         self.dismiss("")
 
     def _draw(self) -> None:
-        room = max(1, self.app.size.width - FRAME)
-        columns = max(1, room // COLUMN)
-        lines = self._lines(room // columns, columns)
-        if len(lines) + 2 > self.app.size.height:  # the commands matter more than their headings
-            lines = [line for line in lines if not _is_heading(line)]
-        self.sheet.show(lines)
-        self.sheet.styles.height = len(lines)
-
-    def _lines(self, room: int, columns: int) -> list[list[Part]]:
-        """The commands of each scope under its heading; `room`: the cells of a column."""
+        width = self.app.size.width - 5  # the frame, a blank at each side, a scrollbar
+        columns = min(4, max(1, width // COLUMN))
+        room = width // columns
         lines: list[list[Part]] = []
         for scope in dict.fromkeys(action.scope for _, action in self._commands):
             mine = [(key, action) for key, action in self._commands if action.scope == scope]
@@ -83,10 +74,7 @@ class LeaderMenu(ModalScreen[str]):
                 parts: list[Part] = []
                 for key, action in mine[row::rows]:
                     parts.append((f"  {key} ", "accent"))
-                    parts.append((fit(action.description, room - 3 - len(key)), ""))
+                    parts.append((fit(action.description, room - 4 - len(key)) + " ", ""))
                 lines.append(parts)
-        return lines
-
-
-def _is_heading(line: Sequence[Part]) -> bool:
-    return line[0][1] == "strong"
+        self.sheet.show(lines)
+        self.sheet.styles.height = len(lines)
