@@ -60,6 +60,7 @@ from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import DatasetPreview, NearestRows, NewLoop, Preview, SuspectRows
 from tui_loop.tui.messages import MessageLine
 from tui_loop.tui.settings import Memory, Settings
+from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.workbench.workbench import Workbench
 
 PAUSE_SECONDS = 0.005
@@ -619,6 +620,20 @@ def examples_of(passed: set[int], count: int = ROWS) -> tuple[list[Example], lis
     """Examples and tokens, those with an index in `passed` passed."""
     pairs = [example_of(index, passed=index in passed) for index in range(count)]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+async def finds(opened: Opened, name: str) -> None:
+    """Goes to a field of the config as a user does: a search, then the next match."""
+    await opened.press("2", "slash")
+    await opened.type(name.partition(".")[2])
+    await opened.press("enter")
+    rows = opened.get(ConfigPane).list
+    await opened.until(lambda: opened.app.focused is rows)
+    for _ in range(rows.count):
+        if rows.key_of(rows.cursor) == name:
+            return
+        await opened.press("n")
+    raise AssertionError(f"no search finds {name}")
 
 
 def an_editor(folder: Path, body: str) -> str:

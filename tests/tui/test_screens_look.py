@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.segment import Segment
 
-from tests.tui.conftest import OpenApp, Opened, on_app
+from tests.tui.conftest import OpenApp, Opened, finds, on_app
 from tests.tui.diagnoses import FULL, says
 from tests.tui.test_check import FOUND
 from tui_loop.tui.widgets.config_form import ConfigPane
@@ -47,9 +47,7 @@ async def changes_a_draft(opened: Opened) -> None:
         "training.num_train_epochs", 0
     )
     await opened.bench.drafts.save(changed)
-    await opened.press("2", "slash")
-    await opened.type("learning_rate")
-    await opened.press("enter")
+    await finds(opened, "training.learning_rate")
     await opened.shows("was 5e-3", "! 1")
 
 

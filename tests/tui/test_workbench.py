@@ -23,6 +23,7 @@ from tests.tui.conftest import (
     ScriptedRun,
     an_editor,
     examples_of,
+    finds,
     on_app,
     scripted_iteration,
 )
@@ -53,20 +54,6 @@ def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 def saved(loop: LoopFolder) -> dict[str, Any]:
     """The draft as it lies on disk."""
     return tomllib.loads(loop.draft.read_text())
-
-
-async def finds(opened: Opened, name: str) -> None:
-    """Goes to a field of the config as a user does: a search, then the next match."""
-    await opened.press("2", "slash")
-    await opened.type(name.partition(".")[2])
-    await opened.press("enter")
-    rows = opened.get(ConfigPane).list
-    await opened.until(lambda: opened.app.focused is rows)
-    for _ in range(rows.count):
-        if rows.key_of(rows.cursor) == name:
-            return
-        await opened.press("n")
-    raise AssertionError(f"no search finds {name}")
 
 
 async def edit(opened: Opened, name: str, value: str) -> None:
@@ -586,6 +573,7 @@ def test_a_run_is_watched_from_its_start_to_its_examples(
         run.ends(examples=examples, tokens=tokens)
         await opened.shows("nothing runs", "4 of 24 failed", "run ended: finished")
         await opened.tells("4 finished, score 83%")
+        await opened.press("1")
         row = r"4 +└ learning_rate 5e-3 → 1e-3 .* 83% +\+12 ±17 no diff"
         await opened.until(lambda: re.search(row, opened.text), row)
         assert "draft, from 4: nothing changed yet" in opened.text
