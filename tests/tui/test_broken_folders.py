@@ -196,7 +196,8 @@ def test_a_broken_loop_toml_without_iterations_says_what_is_wrong(
 
     async def steps(opened: Opened) -> None:
         await opened.shows("no iterations yet")
-        for pane in ("#iterations", "#config"):
+        for key, pane in (("1", "#iterations"), ("2", "#config")):
+            await opened.press(key)
             await opened.shows_in(pane, "learning_rate: must be a number, not 'fast'")
         await opened.press("r")
         await opened.tells("learning_rate: must be a number, not 'fast'")
@@ -336,7 +337,8 @@ def test_a_broken_draft_is_told_and_not_overwritten(
         await opened.tells(told)
         assert opened.app.screen is opened.bench
         await opened.goes_to(DRAFT)
-        for pane in ("#iterations", "#config"):
+        for key, pane in (("1", "#iterations"), ("2", "#config")):
+            await opened.press(key)
             await opened.shows_in(pane, told)
         assert loop.draft.read_text() == text
 
