@@ -25,7 +25,7 @@ NAME = "training.label_smoothing_factor"
 
 def test_the_form_edits_it(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("N", "2", "slash")
+        await opened.press("i", "2", "slash")
         await opened.type("label_smoothing")
         await opened.press("enter")
         rows = opened.get(ConfigPane).list

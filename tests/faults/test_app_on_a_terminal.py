@@ -75,7 +75,7 @@ class AppOnTerminal:
         """Starts the draft by keys and waits until it trains."""
         self.shows("nothing runs")
         self.types("r")
-        self.shows("rows to train on")
+        self.shows("training rows")
         self.types("\r")
         self._until(lambda: folder.path.exists() and read_run(folder).step >= steps, "training")
         return self
@@ -289,7 +289,7 @@ def test_a_run_that_hangs_in_the_app_is_stopped_and_keeps_the_app_from_nothing(
     folder = loop.iteration(1)
     app = open_app(command=[sys.executable, "-c", HANGS_IN_PREPARING]).draws()
     app.types("r")
-    app.shows("rows to train on")
+    app.shows("training rows")
     app.types("\r")
     wait_until(lambda: folder.path.exists() and read_run(folder).phase == "preparing", "the phase")
     app.types("s")

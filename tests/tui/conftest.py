@@ -58,7 +58,9 @@ from tui_loop.core.workflow.holdout import HoldoutMessage
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import DatasetPreview, NearestRows, NewLoop, Preview, SuspectRows
+from tui_loop.tui.messages import MessageLine
 from tui_loop.tui.settings import Memory, Settings
+from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.workbench.workbench import Workbench
 
 PAUSE_SECONDS = 0.005
@@ -521,13 +523,13 @@ class Driven:
             await self.until(lambda text=text: text in self.text, f"{text!r}")
 
     async def tells(self, *texts: str) -> None:
-        """Waits until toasts say all of `texts`; on a screen their lines may be wrapped."""
+        """Waits until messages say all of `texts`."""
         for text in texts:
-            await self.until(lambda text=text: text in self.told, f"a toast with {text!r}")
+            await self.until(lambda text=text: text in self.told, f"a message with {text!r}")
 
     @property
     def told(self) -> str:
-        """What the toasts say that are on the screen."""
+        """The messages that have not gone yet, a line each; the last one is on the screen."""
         return "\n".join(each.message for each in self.app._notifications)
 
     async def hides(self, text: str) -> None:
@@ -552,11 +554,11 @@ class Opened(Driven):
         return self.bench.query_one(kind)
 
     async def looks(self, times: int = 1) -> None:
-        """Waits until the observer has looked that often from now on."""
+        """Waits for that many polls from now on."""
         for _ in range(times):
             before = self.bench.snapshot
             self.bench.poll_now()
-            await self.until(lambda before=before: self.bench.snapshot is not before, "a look")
+            await self.until(lambda before=before: self.bench.snapshot is not before, "a poll")
 
     async def begins_again(self, number: int) -> None:
         """A fresh workbench on the loop, without a draft."""
@@ -618,6 +620,20 @@ def examples_of(passed: set[int], count: int = ROWS) -> tuple[list[Example], lis
     """Examples and tokens, those with an index in `passed` passed."""
     pairs = [example_of(index, passed=index in passed) for index in range(count)]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+async def finds(opened: Opened, name: str) -> None:
+    """Goes to a field of the config as a user does: a search, then the next match."""
+    await opened.press("2", "slash")
+    await opened.type(name.partition(".")[2])
+    await opened.press("enter")
+    rows = opened.get(ConfigPane).list
+    await opened.until(lambda: opened.app.focused is rows)
+    for _ in range(rows.count):
+        if rows.key_of(rows.cursor) == name:
+            return
+        await opened.press("n")
+    raise AssertionError(f"no search finds {name}")
 
 
 def an_editor(folder: Path, body: str) -> str:
@@ -733,15 +749,15 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _short_pauses() -> Iterator[None]:
     """A pause looks in shorter intervals whether the app is idle: these tests have thousands.
 
-    Toasts stay until their test has seen them.
+    Messages stay until their test has seen them.
     """
-    notify = App.notify
+    notify = MessageLine.notify
 
-    def notify_for_long(app: App[Any], message: str, **more: Any) -> None:
+    def notify_for_long(app: MessageLine, message: str, **more: Any) -> None:
         notify(app, message, **{**more, "timeout": PATIENCE_SECONDS})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(App, "notify", notify_for_long)
+        patch.setattr(MessageLine, "notify", notify_for_long)
         patch.setattr("textual._wait.SLEEP_GRANULARITY", PAUSE_SECONDS)
         patch.setattr("textual._wait.SLEEP_IDLE", PAUSE_SECONDS / 10)
         yield

@@ -18,6 +18,7 @@ from tests.tui.conftest import (
     Opened,
     ScriptedRun,
     an_editor,
+    finds,
     on_app,
     scripted_iteration,
 )
@@ -29,7 +30,7 @@ from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.tfidf_index import Answer, Neighbour
 from tui_loop.core.examples.view import Order
 from tui_loop.core.workflow.queue import QueuedDraft, add, clear, read_queue
-from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
+from tui_loop.tui.actions import ACTIONS, BY_ID, SCOPES, keys_of, leader_actions
 from tui_loop.tui.backend import NearestRows
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.ask import AskScreen
@@ -41,6 +42,8 @@ from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.diagnosis import DiagnosisScreen
 from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.screens.help import HelpScreen
+from tui_loop.tui.screens.leader import LeaderMenu
+from tui_loop.tui.screens.new_loop import NewLoopScreen
 from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.screens.picker import PickerScreen
 from tui_loop.tui.screens.progress import ProgressScreen
@@ -48,6 +51,7 @@ from tui_loop.tui.screens.queue import QueueScreen
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.screens.ready import ReadyScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.screens.search import SearchLine
 from tui_loop.tui.screens.tell import InputDialog
 from tui_loop.tui.screens.training import TrainingScreen
 from tui_loop.tui.settings import Memory, Settings, read_settings
@@ -58,6 +62,7 @@ from tui_loop.tui.widgets.field_list import WHY
 from tui_loop.tui.widgets.iterations import DRAFT, IterationTable
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.workbench.layout import PANES
 from tui_loop.tui.workbench.workbench import ChartPane, Workbench
 
 ELSEWHERE = ("picker", "new", "check", "compare", "diagnosis", "patterns", "progress", "ready")
@@ -96,6 +101,90 @@ async def help_is_shown(opened: Opened, key: str) -> None:
 async def the_palette_opens(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.until(lambda: CommandPalette.is_open(opened.app))
+
+
+@does("app.leader")
+async def the_menu_of_more_commands_opens_and_its_next_key_runs_one(
+    opened: Opened, key: str
+) -> None:
+    await opened.press("3", key)
+    await opened.shows("g ...")
+    for sign, name in (("h", "loop.progress"), ("k", "run.checkpoint"), ("i", "app.messages")):
+        await opened.shows(f"  {sign} {BY_ID[name].description[:20]}")
+    assert isinstance(opened.app.screen, LeaderMenu)
+    await opened.press("h")
+    await opened.until(lambda: isinstance(opened.app.screen, ProgressScreen))
+    await opened.press("escape")
+    await opened.until(lambda: opened.app.screen is opened.bench)
+    for closing in ("escape", "Z"):
+        await opened.press(key)
+        assert isinstance(opened.app.screen, LeaderMenu)
+        await opened.press(closing)
+        await opened.until(lambda: opened.app.screen is opened.bench)
+    assert opened.bench.state.pane == "chart"
+    assert opened.app.focused is opened.get(ChartPane)
+
+
+@does("app.messages")
+async def the_messages_of_the_session_are_listed(opened: Opened, key: str) -> None:
+    await opened.press("s", "s")
+    await opened.tells("Nothing is running.")
+    opened.app.notify("it broke\nread the manual", severity="error")
+    await opened.press(key)
+    await opened.shows("Messages", "Nothing is running.", "it broke", "read the manual")
+    assert isinstance(opened.app.screen, ReadingScreen)
+    assert opened.text.index("it broke") < opened.text.index("Nothing is running.")
+
+
+@does("app.search")
+async def the_cursor_goes_to_what_is_typed(opened: Opened, key: str) -> None:
+    rows = await _in_config(opened)
+    await opened.press(key)
+    assert isinstance(opened.app.screen, SearchLine)
+    await opened.type("LORA_ALPHA")
+    await opened.until(lambda: rows.key_of(rows.cursor) == "lora.lora_alpha")
+    await opened.tells("match 1 of 1")
+    await opened.type("§")  # no field has it
+    await opened.tells("no match for §")
+    assert rows.key_of(rows.cursor) == "lora.lora_alpha"
+    await opened.press("enter")
+    await opened.until(lambda: opened.app.screen is opened.bench)
+    assert opened.app.focused is rows
+
+
+async def _searched_for_steps(opened: Opened) -> tuple[RowList, list[int]]:
+    """The config after a search for `steps`, and the rows that have it."""
+    rows = await _in_config(opened)
+    await opened.press("slash")
+    await opened.type("steps")
+    await opened.press("enter")
+    await opened.until(lambda: opened.app.screen is opened.bench)
+    matches = [row for row in range(rows.count) if "steps" in rows.text_of_row(row)]
+    assert len(matches) > 2
+    assert rows.cursor == matches[0]
+    return rows, matches
+
+
+@does("app.next_match")
+async def the_next_match_is_found_and_after_the_last_the_first(opened: Opened, key: str) -> None:
+    rows, matches = await _searched_for_steps(opened)
+    places = []
+    for _ in matches:
+        await opened.press(key)
+        places.append(rows.cursor)
+    assert places == [*matches[1:], matches[0]]
+
+
+@does("app.previous_match")
+async def the_previous_match_is_found_and_before_the_first_the_last(
+    opened: Opened, key: str
+) -> None:
+    rows, matches = await _searched_for_steps(opened)
+    places = []
+    for _ in matches:
+        await opened.press(key)
+        places.append(rows.cursor)
+    assert places == matches[::-1]
 
 
 @does("app.theme", alone=True)
@@ -165,7 +254,7 @@ async def the_pane_fills_the_screen_and_shrinks_again(opened: Opened, key: str) 
 @does("run.start")
 async def the_run_dialog_opens(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Run 4, from 3", "96 rows to train on")
+    await opened.shows("Run 4, from 2", "96 training rows, 24 evaluation rows")
     assert isinstance(opened.app.screen, RunDialog)
 
 
@@ -183,7 +272,7 @@ async def it_asks_how_to_stop(opened: Opened, key: str) -> None:
         opened.bench.poll_now()
         await opened.shows("▶ 4 training")
         await opened.press(key)
-        await opened.shows("Stop 4?", "it has done 2 of 30")
+        await opened.shows("Stop 4?", "2 of 30 steps are done.")
         assert isinstance(opened.app.screen, AskScreen)
     finally:
         run.closes()
@@ -214,16 +303,16 @@ _asks("run.checkpoint", "checkpoint")
 
 
 @does("run.resume", alone=True)
-async def it_asks_whether_to_go_on_from_where(opened: Opened, key: str) -> None:
+async def it_asks_whether_to_resume_and_says_from_where(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.tells("2 is finished: only what did not finish goes on")
+    await opened.tells("2 is finished. Only stopped, failed or interrupted runs can be resumed.")
     run = scripted_iteration(opened.bench.loop).starts().steps(2.0)
     run.ends("stopped")
     opened.bench.poll_now()
-    await opened.shows("stopped")
+    await opened.shows("■ stopped")
     opened.bench.select(4)
     await opened.press(key)
-    await opened.shows("Resume 4?", "it goes on from checkpoint 40 (not 60: optimizer.pt is cut")
+    await opened.shows("Resume 4?", "It continues from checkpoint 40 (not 60: optimizer.pt is cut")
     await opened.press("r")
     await opened.until(lambda: opened.backend.runs)
     assert opened.backend.run.folder.number == 4
@@ -292,7 +381,7 @@ async def the_comparison_opens(opened: Opened, key: str) -> None:
 @does("loop.mark")
 async def it_is_marked(opened: Opened, key: str) -> None:
     await opened.press(key)
-    assert opened.bench.state.marked == 2
+    assert opened.bench.state.marked == (2,)
     await opened.until(lambda: re.search(r"▸ +2 ?m ", opened.text))
     await opened.press("up")
     await opened.shows("3 Loss of 1 over 2")
@@ -393,19 +482,40 @@ async def the_cursor_goes_to_the_top(opened: Opened, key: str) -> None:
 @does("list.open")
 async def the_iteration_opens_in_full(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("because: it had not converged", "eval_loss", "notes  E writes them")
+    await opened.shows("because: it had not converged", "eval_loss", "notes  e writes them")
     assert isinstance(opened.app.screen, ReadingScreen)
 
 
 async def _on_field(opened: Opened, name: str) -> RowList:
     """The cursor on a field of the draft."""
     await opened.goes_to(DRAFT)
-    await opened.press("2", "slash")
-    await opened.type(name.partition(".")[2])
-    await opened.press("enter")
+    await finds(opened, name)
     rows: RowList = opened.get(ConfigPane).list
-    assert rows.key_of(rows.cursor) == name
     return rows
+
+
+@does("iterations.why")
+async def the_reason_of_a_run_is_written(opened: Opened, key: str) -> None:
+    await opened.press(key)
+    await opened.shows("Why was 2 run?", "The record keeps the first reason.")
+    assert isinstance(opened.app.screen, InputDialog)
+    await opened.type("twice the epochs")
+    await opened.press("enter")
+    await opened.tells("Saved the reason for 2.")
+    await opened.shows("because: twice the epochs")
+    decision = opened.bench.loop.iteration(2).read_decision()
+    assert (decision.why, decision.first_why) == ("twice the epochs", "it had not converged")
+    summary = opened.bench.loop.iteration(2).read_summary()
+    assert summary is not None
+    assert summary.decision == "twice the epochs"
+    await opened.goes_to(DRAFT)
+    await opened.press("1", key)
+    await opened.until(lambda: opened.get(ConfigPane).is_editing, "the reason of the draft")
+    await opened.type("a guess")
+    await opened.press("enter")
+    draft = opened.bench.state.draft
+    assert draft is not None
+    assert draft.why == "a guess"
 
 
 @does("config.choice")
@@ -434,7 +544,7 @@ async def the_field_is_as_the_parent_has_it(opened: Opened, key: str) -> None:
 async def all_fields_are_as_the_parent_has_them(opened: Opened, key: str) -> None:
     await _on_field(opened, SCHEDULER)
     await opened.press("space", key)
-    await opened.shows("Undo all changes?", "1 field go")
+    await opened.shows("Undo all changes?", "1 field will be as in the parent again.")
     await opened.press("u")
     await opened.until(
         lambda: opened.bench.state.draft is not None and not opened.bench.state.draft.changed
@@ -447,16 +557,6 @@ async def only_changed_fields_are_listed(opened: Opened, key: str) -> None:
     assert opened.get(ConfigPane).list.keys == [WHY, "training", "training.num_train_epochs"]
     await opened.press(key)
     assert "model.id" in opened.get(ConfigPane).list.keys
-
-
-@does("config.find")
-async def a_field_is_found_by_its_name(opened: Opened, key: str) -> None:
-    await opened.press("2", key)
-    await opened.type("lora_alpha")
-    rows = opened.get(ConfigPane).list
-    assert rows.key_of(rows.cursor) == "lora.lora_alpha"
-    await opened.press("enter")
-    assert opened.app.focused is rows
 
 
 @does("config.problem")
@@ -678,12 +778,12 @@ async def the_reasoning_is_unfolded_and_folded(opened: Opened, key: str) -> None
     screen = await _reading_an_example(opened)
     await opened.hides("reasoning:")
     output = "<think>The card is lost, or blocked.</think>\npin card"
-    example = msgspec.structs.replace(screen.dossier.example, output=output)
-    screen.show(msgspec.structs.replace(screen.dossier, example=example), 0, 7)
-    await opened.shows("said     reasoning: 6 words   i unfolds", "         pin [card]")
+    example = msgspec.structs.replace(screen.detail.example, output=output)
+    screen.show(msgspec.structs.replace(screen.detail, example=example), 0, 7)
+    await opened.shows("said     reasoning: 6 words   space unfolds", "         pin [card]")
     await opened.hides("The card is lost")
     await opened.press(key)
-    await opened.shows("i folds", "         The card is lost, or blocked.")
+    await opened.shows("space folds", "         The card is lost, or blocked.")
     await opened.press(key)
     await opened.hides("The card is lost")
 
@@ -711,13 +811,25 @@ async def the_nearest_training_rows_are_shown(opened: Opened, key: str) -> None:
     await opened.shows("my pin is blocked", "train.jsonl:7")
 
 
+@does("example.annotate")
+async def the_annotations_are_shown_in_a_menu(opened: Opened, key: str) -> None:
+    screen = await _reading_an_example(opened)
+    await opened.press(key)
+    await opened.shows("a ...", "a annotate: output accepted", "n write a note")
+    assert isinstance(opened.app.screen, LeaderMenu)
+    await opened.press("m")
+    await opened.shows("⚑ marked as ambiguous")
+    assert screen.detail.annotation.verdict == "ambiguous"
+    opened.bench.loop.labels.unlink()
+
+
 def _says(verdict: str, mark: str) -> Check:
     async def check(opened: Opened, key: str) -> None:
         screen = await _reading_an_example(opened)
         await opened.press(key)
         await opened.shows(f"⚑ {mark}")
-        assert screen.dossier.annotation.verdict == verdict
-        standing = read_annotations(opened.bench.loop).of(screen.dossier.example)
+        assert screen.detail.annotation.verdict == verdict
+        standing = read_annotations(opened.bench.loop).of(screen.detail.example)
         assert standing.verdict == verdict
         table = opened.get(FailuresPane).list
         await opened.until(lambda: table.count == 6, "one has left the list")
@@ -739,12 +851,12 @@ for action, verdict, mark in (
 @does("example.clear")
 async def what_was_said_is_taken_back(opened: Opened, key: str) -> None:
     screen = await _reading_an_example(opened)
-    await opened.press("b")
+    await opened.press("a b")
     await opened.shows("⚑ marked as a bad reference")
     await opened.press(key)
     await opened.hides("⚑ marked as a bad reference")
-    assert screen.dossier.outcome == "failed"
-    assert read_annotations(opened.bench.loop).of(screen.dossier.example).verdict == ""
+    assert screen.detail.outcome == "failed"
+    assert read_annotations(opened.bench.loop).of(screen.detail.example).verdict == ""
     opened.bench.loop.labels.unlink()
 
 
@@ -754,10 +866,10 @@ async def a_note_is_written_on_it(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.type("two wishes in one")
     await opened.press("enter")
-    await opened.until(lambda: screen.dossier.annotation.notes)
+    await opened.until(lambda: screen.detail.annotation.notes)
     await opened.press("end")
     await opened.shows("note     two wishes in one")
-    said = read_annotations(opened.bench.loop).of(screen.dossier.example)
+    said = read_annotations(opened.bench.loop).of(screen.detail.example)
     assert [each.note for each in said.notes] == ["two wishes in one"]
     assert said.verdict == ""
     opened.bench.loop.labels.unlink()
@@ -770,7 +882,7 @@ async def the_models_are_asked_its_prompt(opened: Opened, key: str) -> None:
     await opened.until(lambda: isinstance(opened.app.screen, AskingScreen))
     await opened.shows("wanted     pin blocked")
     asker = opened.backend.askers[-1]
-    assert asker.asked == [screen.dossier.example.id]
+    assert asker.asked == [screen.detail.example.id]
     asker.answers_all("pin blocked", "refund", "Hello!")
     await opened.shows("refund   3 tokens, 0.2 s", "Hello!")
     await opened.press("escape")
@@ -783,7 +895,7 @@ async def its_line_of_the_data_is_edited(opened: Opened, key: str) -> None:
     loop = opened.bench.loop
     await _reading_an_example(opened)
     await opened.press(key)
-    await opened.tells("eval.jsonl is not on this machine\ncopy it here to edit it")
+    await opened.tells("✗ eval.jsonl is not on this machine  copy it here to edit it")
     data, told = loop.root / "eval.jsonl", loop.path.parent / "told.txt"
     data.write_text("{}\n" * 24)
     with pytest.MonkeyPatch.context() as patch:
@@ -855,7 +967,7 @@ async def a_filter_is_named_and_chosen_by_its_name(opened: Opened, key: str) -> 
 @does("breakdown.forget")
 async def a_named_filter_is_forgotten(opened: Opened, key: str) -> None:
     screen = await _at_what_fails(opened, "is:failed")
-    await opened.press("n")
+    await opened.press("A")
     await opened.type("odd")
     await opened.press("enter")
     await opened.until(lambda: any(line.saved == "odd" for line in screen.list.lines))
@@ -869,7 +981,7 @@ async def a_named_filter_is_forgotten(opened: Opened, key: str) -> None:
 
 
 async def _asking(opened: Opened) -> AskingScreen:
-    await opened.press("1", "t")
+    await opened.press("1", "g m")
     await opened.until(lambda: isinstance(opened.app.screen, AskingScreen))
     assert isinstance(opened.app.screen, AskingScreen)
     return opened.app.screen
@@ -890,7 +1002,7 @@ async def _reading_training_rows(opened: Opened) -> TrainingScreen:
     files = RowFiles({"": "train.jsonl"}, {"": opened.bench.loop.settings_file})
     opened.backend.near = NearestRows(answer, files)
     await _reading_an_example(opened)
-    await opened.press("n")
+    await opened.press("g t")
     await opened.shows("loop.toml:7")
     assert isinstance(opened.app.screen, TrainingScreen)
     return opened.app.screen
@@ -959,8 +1071,8 @@ async def what_was_generated_is_read_in_full(opened: Opened, key: str) -> None:
 async def _at_the_queue(opened: Opened) -> QueueScreen:
     clear(opened.bench.loop)
     add(opened.bench.loop, QueuedDraft(2, "first", {"lora.r": 4}), QueuedDraft(2, "second"))
-    await opened.press("Q")
-    await opened.shows("2 drafts waiting", "first", "second")
+    await opened.press("g q")
+    await opened.shows("2 drafts queued", "first", "second")
     screen = opened.app.screen
     assert isinstance(screen, QueueScreen)
     return screen
@@ -974,14 +1086,14 @@ async def _queue_is(opened: Opened, *whys: str) -> None:
 @does("loop.queue")
 async def the_queue_opens(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Queue of support-intents", "nothing waits")
+    await opened.shows("Queue of support-intents", "No draft is queued.")
     assert isinstance(opened.app.screen, QueueScreen)
 
 
 @does("loop.auto")
-async def it_is_asked_how_far_the_loop_may_go_by_itself(opened: Opened, key: str) -> None:
+async def auto_asks_for_its_budget(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("support-intents by itself, from 2", "first from 2: learning_rate")
+    await opened.shows("Auto in support-intents, from 2", "first from 2: learning_rate")
     assert isinstance(opened.app.screen, AutoDialog)
     await opened.press("escape")
 
@@ -1020,7 +1132,7 @@ async def it_is_taken_out(opened: Opened, key: str) -> None:
 @does("queue.undo")
 async def it_is_put_back(opened: Opened, key: str) -> None:
     await _at_the_queue(opened)
-    await opened.press("x")
+    await opened.press("delete")
     await _queue_is(opened, "second")
     await opened.press(key)
     await _queue_is(opened, "first", "second")
@@ -1053,7 +1165,7 @@ async def a_report_is_written(opened: Opened, key: str) -> None:
     await opened.shows("Write a report of support-intents", "support-intents.html")
     await opened.type(str(path))
     await opened.press("enter")
-    await opened.tells("the report is in")
+    await opened.tells(f"wrote {path}")
     assert "support-intents" in path.read_text()
     path.write_text("mine")
     await opened.press(key)
@@ -1172,11 +1284,11 @@ def test_no_action_is_left_out() -> None:
 def test_letters_move_as_the_arrows_do(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         rows = opened.get(IterationTable)
-        for key, cursor in (("k", 1), ("j", 2), ("G", 4), ("g", 0)):
+        for key, cursor in (("k", 1), ("j", 2), ("G", 4), ("g g", 0)):
             await opened.press(key)
             assert rows.cursor == cursor
-        await opened.press("l")
-        await opened.shows("notes  E writes them")
+        await opened.press("enter")
+        await opened.shows("notes  e writes them")
         assert isinstance(opened.app.screen, ReadingScreen)
         await opened.press("escape", "f1")
         assert isinstance(opened.app.screen, HelpScreen)
@@ -1186,6 +1298,130 @@ def test_letters_move_as_the_arrows_do(open_app: OpenApp) -> None:
         await opened.until(lambda: CommandPalette.is_open(opened.app))
 
     on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_an_l_opens_no_row(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("l", "h")
+        assert opened.app.screen is opened.bench
+        assert opened.bench.state.selected == 2
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_g_twice_goes_to_the_top_of_what_has_the_focus(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("question_mark", "G")
+        screen = opened.app.screen
+        assert isinstance(screen, HelpScreen)
+        await opened.until(lambda: screen.sheet.scroll_y > 0)
+        await opened.press("g g")
+        await opened.until(lambda: screen.sheet.scroll_y == 0)
+        await opened.press("escape")
+        queue = await _at_the_queue(opened)
+        await opened.press("G")
+        assert queue.list.cursor == 1
+        await opened.press("g g")
+        assert queue.list.cursor == 0
+        await opened.press("tab")
+        assert queue.focused is queue.sheet
+        await opened.press("g g")
+        assert queue.focused is queue.sheet
+        assert opened.app.screen is queue
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_a_command_of_the_loop_behind_the_leader_closes_what_lies_over_the_workbench(
+    open_app: OpenApp,
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await _reading_an_example(opened)
+        await opened.press("g h")
+        await opened.until(lambda: isinstance(opened.app.screen, ProgressScreen))
+        await opened.press("g q")
+        await opened.until(lambda: isinstance(opened.app.screen, QueueScreen))
+        await opened.press("escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+@pytest.mark.parametrize("pane", ["1", "2", "3", "4", "5"])
+def test_the_menu_of_the_leader_shows_all_its_commands_on_a_small_screen(
+    pane: str, open_app: OpenApp
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press(pane, "g")
+        menu = opened.app.screen
+        assert isinstance(menu, LeaderMenu)
+        for key, action in leader_actions("g", opened.bench.scopes):
+            await opened.shows(f"  {key} {action.description[:20]}")
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_without_a_workbench_the_menu_of_the_leader_has_no_command_of_a_loop(
+    open_app: OpenApp,
+) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("g l")
+        await opened.until(lambda: isinstance(opened.app.screen, PickerScreen))
+        await opened.press("g")
+        await opened.shows("open a recorded demo loop", "Loop and run")
+        await opened.press("escape")
+        opened.app.switch_screen(PickerScreen(opened.app.loops, opened.app.backend))
+        await opened.press("g")
+        await opened.shows("open a recorded demo loop")
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def _offered_scopes() -> list[tuple[str, ...]]:
+    """The scopes of every screen, and of every pane of the workbench."""
+    screens = (AgainScreen, AskingScreen, BreakdownScreen, CheckScreen, DiagnosisScreen)
+    screens += (ExampleScreen, NewLoopScreen, PatternsScreen, PickerScreen, ProgressScreen)
+    screens += (QueueScreen, ReadyScreen, TrainingScreen)
+    panes = [(pane, "workbench", *(() if pane == "chart" else ("list",)), "app") for pane in PANES]
+    parts = [("compare", nearest, "app") for nearest in ("sheet", "chart", "list")]
+    return [*panes, *parts, ("sheet", "app"), *(each.scopes for each in screens)]
+
+
+REPLACED = {"example.nearest": "loop.training", "example.ask": "loop.ask"}
+"""Commands of a screen in place of the loop's own: the same one, of what is on the screen."""
+
+
+@pytest.mark.parametrize("scopes", _offered_scopes(), ids="-".join)
+def test_no_leader_sequence_is_bound_twice(scopes: tuple[str, ...]) -> None:
+    for focused in ("list", "sheet"):  # only one of them has the focus
+        at_hand = {*scopes, "workbench"} - ({"list", "sheet"} - {focused})
+        bound: dict[str, list[str]] = {}
+        for action in ACTIONS:
+            for keys in action.keys.split(","):
+                if action.scope in at_hand and " " in keys:
+                    bound.setdefault(keys, []).append(action.id)
+        for keys, ids in bound.items():
+            replaced = {REPLACED[each] for each in ids if each in REPLACED}
+            assert len(set(ids) - replaced) == 1, f"{keys} is {ids} in {scopes}"
+
+
+def test_scopes_of_every_screen_are_tested() -> None:
+    tested = {scope for scopes in _offered_scopes() for scope in scopes}
+    assert tested == set(SCOPES)
+
+
+MAX_SIGNS = 40
+
+
+def test_few_signs_are_keys() -> None:
+    """Letters, digits, other signs and the space, over all scopes; leader sequences are one."""
+    signs = {
+        key
+        for action in ACTIONS
+        for name, key in zip(action.keys.split(","), keys_of(action, {}), strict=True)
+        if " " not in name and ((len(key) == 1 and key.isascii()) or name == "space")
+    }
+    assert len(signs) <= MAX_SIGNS, f"{len(signs)}: {' '.join(sorted(signs))}"
 
 
 def test_a_remapped_key_works_and_the_old_one_does_not(open_app: OpenApp) -> None:
@@ -1238,7 +1474,7 @@ def test_the_palette_performs_an_action(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4", "colon")
         await opened.type("zoom the")
-        await opened.shows("zoom the pane, and back  (z)")
+        await opened.shows("zoom the pane, or show all again  (z)")
         await opened.press("enter")
         await opened.until(lambda: not CommandPalette.is_open(opened.app))
         await opened.hides("3 Loss of 2")

@@ -42,8 +42,8 @@ def test_a_config_that_cannot_be_read_hides_nobody_else(
         assert re.search(r"▸ +3 +cannot be read +✗ unreadable", opened.text)
         await opened.shows_in("#iterations", "003/config.toml: Expected ']'", "(at line 1,")
         await opened.shows("✗ its config cannot be read", "draft, from 2")
-        await opened.press("N")
-        await opened.tells("3 cannot be read, so nothing can be drafted from it")
+        await opened.press("i")
+        await opened.tells("The config of 3 cannot be read.")
         assert not loop.draft.exists()
         await opened.press("enter")
         await opened.shows("cannot be read  unreadable", "hint: restore it")
@@ -116,7 +116,7 @@ def test_a_summary_from_the_future_is_read_as_far_as_it_is_understood(
     on_app(open_app(number=2), steps)
 
 
-def test_an_iteration_folder_without_any_file_is_said_to_be_unreadable(
+def test_an_iteration_folder_without_any_file_is_shown_as_unreadable(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     (loop.path / "004").mkdir()
@@ -125,7 +125,7 @@ def test_an_iteration_folder_without_any_file_is_said_to_be_unreadable(
         await healthy_ones_are_shown(opened, 0, 1, 2, 3)
         assert re.search(r"▸ +4 +cannot be read +✗ unreadable", opened.text)
         await opened.shows_in("#iterations", "004/config.toml: is missing")
-        await opened.shows("draft, from 3")
+        await opened.shows("draft, from 2")
         await opened.shows("5   draft")
 
     on_app(open_app(), steps)
@@ -153,7 +153,7 @@ def test_a_loop_toml_that_goes_missing_while_it_is_open_is_told_and_comes_back(
         await healthy_ones_are_shown(opened, 0, 1, 2, 3)
         assert opened.bench.snapshot is not None
         assert "loop.toml: is missing" in opened.bench.snapshot.problem
-        await opened.shows("draft, from 3")
+        await opened.shows("draft, from 2")
         loop.settings_file.write_text(text)
         await opened.looks(2)
         assert opened.bench.snapshot.problem == ""
@@ -170,7 +170,7 @@ def test_a_loop_that_is_removed_while_it_is_open_leaves_the_app_up(
         await opened.looks(2)
         await opened.shows("no iterations yet")
         await opened.shows_in("#iterations", "loop.toml: is missing")
-        for key in ("1", "enter", "2", "enter", "r", "N", "c", "m", "4", "enter", "5", "E", "y"):
+        for key in ("1", "enter", "2", "enter", "r", "i", "c", "m", "4", "enter", "5", "e", "y"):
             await opened.press(key)
         assert opened.app.return_code is None
 
@@ -182,7 +182,7 @@ def test_a_loop_toml_that_is_broken_hides_no_iteration(open_app: OpenApp, loop: 
 
     async def steps(opened: Opened) -> None:
         await healthy_ones_are_shown(opened, 0, 1, 2, 3)
-        await opened.shows("draft, from 3")
+        await opened.shows("draft, from 2")
 
     on_app(open_app(), steps)
 
@@ -196,7 +196,8 @@ def test_a_broken_loop_toml_without_iterations_says_what_is_wrong(
 
     async def steps(opened: Opened) -> None:
         await opened.shows("no iterations yet")
-        for pane in ("#iterations", "#config"):
+        for key, pane in (("1", "#iterations"), ("2", "#config")):
+            await opened.press(key)
             await opened.shows_in(pane, "learning_rate: must be a number, not 'fast'")
         await opened.press("r")
         await opened.tells("learning_rate: must be a number, not 'fast'")
@@ -331,12 +332,13 @@ def test_a_broken_draft_is_told_and_not_overwritten(
 
     async def steps(opened: Opened) -> None:
         await healthy_ones_are_shown(opened, 0, 1, 2, 3)
-        await opened.shows("4   ✗ draft, cannot be read: E edits it")
+        await opened.shows("4   ✗ draft, cannot be read: e edits it")
         await opened.press("r")
         await opened.tells(told)
         assert opened.app.screen is opened.bench
         await opened.goes_to(DRAFT)
-        for pane in ("#iterations", "#config"):
+        for key, pane in (("1", "#iterations"), ("2", "#config")):
+            await opened.press(key)
             await opened.shows_in(pane, told)
         assert loop.draft.read_text() == text
 
@@ -349,12 +351,12 @@ def test_a_broken_draft_that_one_replaces_is_asked_for_first(
     loop.draft.write_text("[training\n")
 
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
-        await opened.shows("There is a draft already", "it cannot be read: ")
+        await opened.press("i")
+        await opened.shows("There is a draft already", "It cannot be read: ")
         await opened.press("escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
         assert loop.draft.read_text() == "[training\n"
-        await opened.press("N", "r")
+        await opened.press("i", "r")
         await opened.until(lambda: "parent = 2" in loop.draft.read_text())
         await opened.shows("draft, from 2")
 
@@ -365,11 +367,11 @@ def test_a_draft_that_somebody_breaks_while_it_is_shown_is_told(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await opened.until(loop.draft.exists)
         loop.draft.write_text("[training\n")
         await opened.looks(2)
-        await opened.shows("▸   4   ✗ draft, cannot be read: E edits it")
+        await opened.shows("▸   4   ✗ draft, cannot be read: e edits it")
         await opened.shows_in("#iterations", "(at line 1, ")
         assert loop.draft.read_text() == "[training\n"
         loop.draft.write_text("parent = 1\n")

@@ -9,10 +9,10 @@ from tui_loop.tui.hints import ACTIONS_OF, in_keys
 
 def test_a_command_that_has_a_key_becomes_the_key() -> None:
     assert in_keys(f"free disk space, then {command('resume', 'chat/3')}", {}) == (
-        "free disk space, then press a"
+        "free disk space, then press R"
     )
     assert in_keys(f"see which ones: {command('check', 'LOOP', '--row', 1)}", {}) == (
-        "see which ones: press C, then ]"
+        "see which ones: press g c, then ]"
     )
 
 

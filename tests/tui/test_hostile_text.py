@@ -40,6 +40,7 @@ from tui_loop.core.record.structs import Example, Split, TokenLosses
 from tui_loop.core.workflow.holdout import HoldoutEvaluation
 from tui_loop.tui.backend import NearestRows
 from tui_loop.tui.screens.breakdown import BreakdownScreen
+from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import DRAFT
@@ -192,6 +193,7 @@ def test_no_screen_to_read_obeys_what_it_shows(
 ) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("enter")
+        await opened.until(lambda: isinstance(opened.app.screen, ReadingScreen))
         await opened.shows("because: ␛[31mred␛[0m")
         await looks_at_all(opened, "pagedown", "end", "pageup", "home", "escape")
         await opened.press("c")
@@ -205,11 +207,11 @@ def test_no_screen_to_read_obeys_what_it_shows(
         await opened.press("enter")
         await opened.shows("Example 1 of 6")
         for place in range(2, 8):
-            await looks_at_all(opened, "v", *["right"] * 6, "w", "pagedown", "end")
+            await looks_at_all(opened, "v", *["right"] * 6, "n", "pagedown", "end")
             if place < 7:
                 await opened.press("right_square_bracket")
                 await opened.shows(f"Example {place} of 6")
-        await looks_at_all(opened, "b", "x", "c", "escape", "y", "n")
+        await looks_at_all(opened, "a b", "a x", "a n", "escape", "y", "g t")
         await opened.until(lambda: opened.app.screen is not opened.bench)
         await looks_at_all(opened, "escape", "escape", "question_mark", "end", "escape")
 
@@ -243,7 +245,7 @@ def test_nothing_that_is_counted_or_named_is_obeyed(
         assert isinstance(screen, BreakdownScreen)
         opened_at.append(screen)
         assert_harmless(opened)
-        await opened.press("n")
+        await opened.press("A")
         await opened.type(HOSTILE)
         await looks_at_all(opened, "enter", "space", "home")
         terms = [at for at, line in enumerate(screen.list.lines) if line.term.strip()]
@@ -269,7 +271,7 @@ def test_no_answer_of_a_model_is_obeyed(
     async def steps(opened: Opened) -> None:
         await opened.press("4")
         await lists_all(opened)
-        await opened.press("t")
+        await opened.press("g m")
         await opened.until(lambda: opened.backend.askers)
         asker = opened.backend.askers[-1]
         for state, words in (("loading", {}), ("left_out", {"message": HOSTILE, "hint": LONG})):
@@ -284,7 +286,7 @@ def test_no_answer_of_a_model_is_obeyed(
         await opened.shows("␛[31mred")
         await looks_at_all(opened, "pageup", "escape")
         opened.backend.refusal = BadInput(HOSTILE, HOSTILE)
-        await looks_at_all(opened, "t")
+        await looks_at_all(opened, "g m")
         await opened.tells("␛[31mred")
         assert_harmless(opened)
 
@@ -302,11 +304,11 @@ def test_no_question_or_toast_obeys_what_it_tells(
         assert draft is not None
         changed = draft.with_value("model.id", HOSTILE).with_value("data.subset", HOSTILE)
         await opened.bench.drafts.save(changed.with_why(HOSTILE))
-        await looks_at_all(opened, "1", "2", "w", "home", "end", "backspace", "escape")
+        await looks_at_all(opened, "1", "2", "a", "home", "end", "backspace", "escape")
         await looks_at_all(opened, "down", "enter", "home", "end", "escape")
         opened.backend.notices = [HOSTILE, LONG]
         await opened.press("r")
-        await opened.shows("rows to train on")
+        await opened.shows("training rows")
         assert isinstance(opened.app.screen, RunDialog)
         assert opened.app.screen.field.value == HOSTILE
         await looks_at_all(opened, "escape")
@@ -319,8 +321,18 @@ def test_no_question_or_toast_obeys_what_it_tells(
         await opened.tells("␛[31mred")
         await opened.shows("␛[31mred")
         assert_harmless(opened)
+        await opened.press("g i")
+        await opened.shows("Messages", "␛[31mred")
+        await looks_at_all(opened, "end", "escape", "2", "slash")
+        await opened.type(HOSTILE)
+        await opened.tells("no match for ")
+        await looks_at_all(opened, "enter", "n", "N")
+        await opened.goes_to(2)
+        await opened.press("1", "a")
+        await opened.shows("Why was 2 run?")
+        await looks_at_all(opened, "home", "end", "escape")
         await opened.goes_to(1)
-        await opened.press("N")
+        await opened.press("i")
         await opened.shows("There is a draft already")
         await looks_at_all(opened, "escape", "1", "y", "4", "y", "2", "y")
 
@@ -365,8 +377,8 @@ def test_a_broken_record_tells_what_it_has_without_obeying_it(
     loop.draft.write_text('[training]\n"\\u001b[2J\u202e" = "\\u009b2J"\n"[/foo]" = 1\n')
 
     async def steps(opened: Opened) -> None:
-        await looks_at_all(opened, "1", "2", "3", "4", "5", "1", "up", "4", "1", "end", "2", "n")
-        await looks_at_all(opened, "r", "E", "escape")
+        await looks_at_all(opened, "1", "2", "3", "4", "5", "1", "up", "4", "1", "end", "2", "g n")
+        await looks_at_all(opened, "r", "e", "escape")
 
     on_app(open_app(), steps)
 
@@ -443,22 +455,24 @@ def test_no_diagnosis_pattern_checklist_or_queue_is_obeyed(
         await looks_at_all(
             opened, *["down"] * 6, "end", "home", "down", "space", "y", "question_mark"
         )
-        await looks_at_all(opened, "escape", "n", "escape", "escape")
+        await looks_at_all(opened, "escape", "i", "escape", "escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.goes_to(2)
-        await opened.press("P")
+        await opened.press("g p")
         await opened.shows("diverged once on")
         await looks_at_all(opened, "down", "end", "tab", "down", "y", "escape", "escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
-        await opened.press("Y")
+        await opened.press("g r")
         await opened.shows("the holdout agrees")
         await looks_at_all(opened, "down", "end")
         await opened.shows("1 use of this holdout", "support-intents/2")
-        await looks_at_all(opened, "L", "escape", "escape")
+        await looks_at_all(opened, "r", "escape", "escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
-        await opened.press("Q")
-        await opened.shows("2 drafts waiting", "␛[31mred")
-        await looks_at_all(opened, "down", "tab", "end", "tab", "J", "K", "R", "escape", "escape")
+        await opened.press("g q")
+        await opened.shows("2 drafts queued", "␛[31mred")
+        await looks_at_all(
+            opened, "down", "tab", "end", "tab", "shift+down", "shift+up", "r", "escape", "escape"
+        )
 
     on_app(open_app(size=size, number=2), steps)
 
@@ -471,12 +485,12 @@ def test_a_queue_and_criteria_that_cannot_be_read_are_told_and_not_obeyed(
     hostile_loop.settings_file.write_text(tomli_w.dumps(settings | {"ready": {HOSTILE: HOSTILE}}))
 
     async def steps(opened: Opened) -> None:
-        await opened.press("Q")
+        await opened.press("g q")
         await opened.shows("queue.toml: draft 1", "␛[31mred")
-        await looks_at_all(opened, "down", "R", "escape", "escape")
+        await looks_at_all(opened, "down", "r", "escape", "escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
-        await opened.press("Y")
+        await opened.press("g r")
         await opened.shows("ready.␛[31mred")
-        await looks_at_all(opened, "down", "L", "escape", "escape")
+        await looks_at_all(opened, "down", "r", "escape", "escape")
 
     on_app(open_app(number=2), steps)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.segment import Segment
 
-from tests.tui.conftest import OpenApp, Opened, on_app
+from tests.tui.conftest import OpenApp, Opened, finds, on_app
 from tests.tui.diagnoses import FULL, says
 from tests.tui.test_check import FOUND
 from tui_loop.tui.widgets.config_form import ConfigPane
@@ -39,7 +39,7 @@ def _screen(opened: Opened) -> str:
 
 async def changes_a_draft(opened: Opened) -> None:
     """A draft from iteration 2 with one change and one problem, the cursor on the change."""
-    await opened.press("N")
+    await opened.press("i")
     await opened.until(lambda: opened.bench.state.selected == DRAFT and opened.bench.state.draft)
     draft = opened.bench.state.draft
     assert draft is not None
@@ -47,9 +47,7 @@ async def changes_a_draft(opened: Opened) -> None:
         "training.num_train_epochs", 0
     )
     await opened.bench.drafts.save(changed)
-    await opened.press("2", "slash")
-    await opened.type("learning_rate")
-    await opened.press("enter")
+    await finds(opened, "training.learning_rate")
     await opened.shows("was 5e-3", "! 1")
 
 
@@ -149,7 +147,7 @@ def test_the_run_dialog(open_app: OpenApp) -> None:
         await opened.bench.drafts.save(draft)
         opened.backend.notices = ["3 rows are longer than max_length and are cut"]
         await opened.press("r")
-        await opened.shows("rows to train on")
+        await opened.shows("training rows")
         await looks(opened, "run-dialog")
 
     on_app(open_app(size=SMALL, number=2), steps)
@@ -158,7 +156,7 @@ def test_the_run_dialog(open_app: OpenApp) -> None:
 def test_the_check(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         opened.backend.checks.found = FOUND
-        await opened.press("C")
+        await opened.press("g c")
         await opened.shows("1 error, 1 warning")
         await opened.press("right_square_bracket")
         await opened.shows("Training row 1 of 3")

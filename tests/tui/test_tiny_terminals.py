@@ -17,13 +17,16 @@ from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.diagnosis import DiagnosisScreen
 from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.screens.help import HelpScreen
+from tui_loop.tui.screens.leader import LeaderMenu
 from tui_loop.tui.screens.new_loop import NewLoopScreen
 from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.screens.picker import PickerScreen
 from tui_loop.tui.screens.progress import ProgressScreen
 from tui_loop.tui.screens.queue import QueueScreen
+from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.screens.ready import ReadyScreen
 from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.screens.search import SearchLine
 from tui_loop.tui.screens.tell import InputDialog
 from tui_loop.tui.screens.training import TrainingScreen
 from tui_loop.tui.workbench.workbench import Workbench
@@ -34,8 +37,11 @@ MOVES = ("pageup", "pagedown", "up", "down", "left", "right", "home", "end", "ta
 
 SCREENS: dict[str, tuple[type[Screen[object]], tuple[str, ...]]] = {
     "iterations": (Workbench, ("1",)),
-    "config": (Workbench, ("N", "2", "down", "down")),
-    "a field of the config": (Workbench, ("N", "2", "slash")),
+    "config": (Workbench, ("i", "2", "down", "down")),
+    "a field of the config": (Workbench, ("i", "2", "down", "down", "enter")),
+    "a search": (SearchLine, ("2", "slash", "r")),
+    "messages": (ReadingScreen, ("s", "g i")),
+    "the reason of a run": (InputDialog, ("a",)),
     "chart": (Workbench, ("3",)),
     "failures": (Workbench, ("4",)),
     "the failures' filter": (Workbench, ("4", "slash")),
@@ -44,25 +50,25 @@ SCREENS: dict[str, tuple[type[Screen[object]], tuple[str, ...]]] = {
     "a search in the palette": (CommandPalette, ("colon", "r", "u", "n")),
     "help": (HelpScreen, ("question_mark",)),
     "run": (RunDialog, ("r",)),
-    "check": (CheckScreen, ("C",)),
+    "check": (CheckScreen, ("g c",)),
     "diagnosis": (DiagnosisScreen, ("d",)),
     "compare": (CompareScreen, ("m", "down", "c")),
     "both curves": (CompareScreen, ("m", "down", "c", "2")),
     "what was fixed": (CompareScreen, ("c", "3")),
-    "patterns": (PatternsScreen, ("P",)),
-    "progress": (ProgressScreen, ("I",)),
-    "ready": (ReadyScreen, ("Y",)),
-    "queue": (QueueScreen, ("N", "A", "Q")),
-    "auto": (AutoDialog, ("B",)),
-    "close": (InputDialog, ("X",)),
-    "report": (InputDialog, ("W",)),
-    "models": (AskingScreen, ("t",)),
-    "training rows": (TrainingScreen, ("T",)),
+    "patterns": (PatternsScreen, ("g p",)),
+    "progress": (ProgressScreen, ("g h",)),
+    "ready": (ReadyScreen, ("g r",)),
+    "queue": (QueueScreen, ("i", "2", "end", "space", "A", "g q")),
+    "auto": (AutoDialog, ("g a",)),
+    "close": (InputDialog, ("g f",)),
+    "report": (InputDialog, ("g w",)),
+    "models": (AskingScreen, ("g m",)),
+    "training rows": (TrainingScreen, ("g t",)),
     "again": (AgainScreen, ("4", "F", "enter")),
     "breakdown": (BreakdownScreen, ("4", "f")),
     "example": (ExampleScreen, ("4", "enter")),
-    "loops": (PickerScreen, ("O",)),
-    "a new loop": (NewLoopScreen, ("O", "n")),
+    "loops": (PickerScreen, ("g l",)),
+    "a new loop": (NewLoopScreen, ("g l", "A")),
 }
 """What opens each one from the workbench on iteration 2."""
 
@@ -106,6 +112,22 @@ def test_a_question_outlives_a_terminal_of_a_few_cells(open_app: OpenApp) -> Non
             await _survives(opened, AskScreen)
         finally:
             run.closes()
+
+    on_app(open_app(size=USUAL, number=2), steps)
+
+
+def test_the_menu_of_the_leader_outlives_a_terminal_of_a_few_cells(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        await opened.press("g")
+        menu = opened.app.screen
+        assert isinstance(menu, LeaderMenu)
+        for size in SIZES:
+            await opened.pilot.resize_terminal(*size)
+            assert opened.app.screen is menu, size
+            await opened.pilot.resize_terminal(*USUAL)
+        await opened.shows("g ...", "p patterns over all loops")
+        await opened.press("escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
 
     on_app(open_app(size=USUAL, number=2), steps)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cli
-from tests.tui.conftest import OpenApp, Opened, on_app
+from tests.tui.conftest import OpenApp, Opened, finds, on_app
 from tui_loop.cli.backend import AppBackend
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
@@ -71,11 +71,7 @@ def loop(loops: LoopsFolder) -> LoopFolder:
 
 
 async def sets(opened: Opened, name: str, value: str) -> None:
-    await opened.press("2", "slash")
-    await opened.type(name.partition(".")[2])
-    await opened.press("enter")
-    rows = opened.get(ConfigPane).list
-    await opened.until(lambda: rows.key_of(rows.cursor) == name, f"the cursor on {name}")
+    await finds(opened, name)
     await opened.press("enter")
     await opened.type(value)
     await opened.press("enter")
@@ -84,7 +80,7 @@ async def sets(opened: Opened, name: str, value: str) -> None:
 
 async def runs(opened: Opened, why: str) -> None:
     await opened.press("r")
-    await opened.until(lambda: "rows to train on" in opened.text, "what would run")
+    await opened.until(lambda: "training rows" in opened.text, "what would run")
     await opened.type(why)
     await opened.press("enter")
 

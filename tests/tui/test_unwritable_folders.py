@@ -42,10 +42,12 @@ def unwritable(folder: Path, number: int) -> Iterator[None]:
 
 
 async def one_error_is_told(opened: Opened, name: str, reason: str) -> None:
-    """Waits for a toast with file, reason and next step, and takes it away."""
+    """Waits for a message in one line with file, reason and next step, and takes it away."""
     await opened.tells(name, f": {reason}", HINT)
     errors = [each for each in opened.app._notifications if each.severity == "error"]
     assert len(errors) == 1, [each.message for each in errors]
+    assert errors[0].message.startswith("✗ ")
+    assert "\n" not in errors[0].message
     assert "bug in tui-loop" not in opened.told
     assert opened.app.crash_report is None
     opened.app.clear_notifications()
@@ -76,21 +78,21 @@ def test_each_key_that_writes_tells_one_clear_error(
             assert opened.bench.state.draft.value("lora.r") == 4
             await opened.press("A")
             await one_error_is_told(opened, "queue.toml", reason)
-            await opened.press("X")
+            await opened.press("g f")
             await opened.shows("Close support-intents?")
             await opened.type("good enough")
             await opened.press("enter")
             await one_error_is_told(opened, "loop.toml", reason)
             await opened.goes_to(2)
-            await opened.press("Z")
+            await opened.press("g s")
             await opened.shows("fresh split?")
             await opened.press("enter")
             await one_error_is_told(opened, "draft.toml", reason)
             opened.bench.examples.annotate("accepted")
             await one_error_is_told(opened, "labels.jsonl", reason)
-            await opened.press("Q")
+            await opened.press("g q")
             await opened.shows("1 draft")
-            await opened.press("x")
+            await opened.press("delete")
             await one_error_is_told(opened, "queue.toml", reason)
         assert sorted(loop.path.rglob("*")) == before
 

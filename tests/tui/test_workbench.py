@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import threading
 import tomllib
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.tui.conftest import (
     ScriptedRun,
     an_editor,
     examples_of,
+    finds,
     on_app,
     scripted_iteration,
 )
@@ -30,12 +32,12 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.snapshot import LoopSnapshot, SnapshotRequest
 from tui_loop.core.workflow.draft import Draft, read_draft, write_draft
+from tui_loop.tui.controllers import drafts
 from tui_loop.tui.screens.ask import AskScreen
-from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.screens.run_dialog import UNCHANGED, RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.log import LogPane
-from tui_loop.tui.controllers import drafts
 from tui_loop.tui.workbench.workbench import Workbench
 
 SMALL = (80, 24)
@@ -56,11 +58,7 @@ def saved(loop: LoopFolder) -> dict[str, Any]:
 
 async def edit(opened: Opened, name: str, value: str) -> None:
     """Sets a field of the draft as a user does: find it, open it, type, enter."""
-    await opened.press("2", "slash")
-    await opened.type(name.partition(".")[2])
-    await opened.press("enter")
-    rows = opened.get(ConfigPane).list
-    assert rows.key_of(rows.cursor) == name
+    await finds(opened, name)
     await opened.press("enter")
     await opened.type(value)
     await opened.press("enter")
@@ -129,14 +127,14 @@ def test_the_other_panes_show_what_the_cursor_is_on(open_app: OpenApp) -> None:
         await opened.press("down", "down", "down")
         await opened.shows("✗ the loss is not finite from step 4 on", "it ended before it was eval")
         await opened.press("down")
-        await opened.shows("2 Config of 4, from 3", "no reason given yet")
+        await opened.shows("2 Config of 4, from 2", "no reason given yet")
 
     on_app(open_app(number=2), steps)
 
 
 def test_an_edit_is_on_disk_at_once(open_app: OpenApp, loop: LoopFolder) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await edit(opened, RATE, "1e-3")
         await opened.shows("was 5e-3", "1 changed")
         await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 1e-3)
@@ -157,7 +155,7 @@ def test_a_draft_is_there_again_when_the_app_is_opened_again(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     async def first(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await edit(opened, RATE, "1e-3")
         await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 1e-3)
 
@@ -193,18 +191,18 @@ def test_a_value_that_cannot_be_is_refused_and_nothing_changes(
     on_app(open_app(number=2), steps)
 
 
-def test_fields_that_contradict_each_other_are_told_and_do_not_run(open_app: OpenApp) -> None:
+def test_fields_that_contradict_each_other_are_named_and_do_not_run(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.goes_to(DRAFT)
         await edit(opened, "training.early_stopping_patience", "2")
         await edit(opened, "training.eval_steps", "0")
         await opened.shows("2 changed · ! 1", "! 1 problem")
         rows = opened.get(ConfigPane).list
-        await opened.press("home", "n")
+        await opened.press("home", "g n")
         await opened.shows("! needs evaluations, and eval_steps is 0")
         assert rows.key_of(rows.cursor) == "training.early_stopping_patience"
         await opened.press("home", "1", "r")
-        await opened.tells("1 problem in the draft: n goes to the next")
+        await opened.tells("The draft has 1 problem.")
         assert opened.app.screen is opened.bench
         assert opened.bench.state.pane == "config"
         assert rows.key_of(rows.cursor) == "training.early_stopping_patience"
@@ -222,27 +220,27 @@ def test_fields_go_back_to_the_parents_one_or_all(open_app: OpenApp, loop: LoopF
         await opened.press("v")
         assert opened.get(ConfigPane).list.keys == ["why", "lora", "lora.r", "training", RATE]
         await opened.press("u")
-        await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 20)
+        await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 5e-3)
         assert saved(loop)["lora"]["r"] == 8
-        await opened.press("U", "k")
+        await opened.press("g u", "k")
         await opened.until(lambda: opened.app.screen is opened.bench)
         assert saved(loop)["lora"]["r"] == 8
-        await opened.press("U", "u")
+        await opened.press("g u", "u")
         await opened.until(lambda: saved(loop)["lora"]["r"] == 16)
         await opened.shows("nothing changed yet")
-        await opened.press("U")
-        await opened.tells("nothing has been changed")
+        await opened.press("g u")
+        await opened.tells("Nothing is changed in the draft.")
 
     on_app(open_app(number=2), steps)
 
 
-@pytest.mark.parametrize("key", ["enter", "space", "u", "U", "w"])
+@pytest.mark.parametrize("key", ["enter", "space", "u", "g u"])
 def test_what_has_run_is_read_only(key: str, open_app: OpenApp, loop: LoopFolder) -> None:
     before = loop.iteration(2).config.read_bytes()
 
     async def steps(opened: Opened) -> None:
         await opened.press("2", "down", key)
-        await opened.tells("it has run: N drafts the next one from it")
+        await opened.tells("This has run. i drafts the next iteration from it.")
         assert not opened.get(ConfigPane).is_editing
         assert not loop.draft.exists()
         assert loop.iteration(2).config.read_bytes() == before
@@ -254,17 +252,17 @@ def test_a_draft_with_changes_is_replaced_only_when_one_says_so(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await edit(opened, RATE, "1e-3")
         await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 1e-3)
         await opened.goes_to(1)
         for answer in ("escape", "e"):
-            await opened.press("N")
-            await opened.shows("There is a draft already", "it changes learning_rate")
+            await opened.press("i")
+            await opened.shows("There is a draft already", "It changes learning_rate 5e-3 → 1e-3")
             await opened.press(answer)
             await opened.until(lambda: opened.app.screen is opened.bench)
             assert saved(loop)["parent"] == 2
-        await opened.press("N", "r")
+        await opened.press("i", "r")
         await opened.until(lambda: saved(loop)["parent"] == 1)
         assert saved(loop)["training"]["learning_rate"] == 5e-3
         await opened.shows("2 Config of 4, from 1")
@@ -276,10 +274,10 @@ def test_a_draft_without_changes_is_replaced_without_a_question(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await opened.until(lambda: opened.bench.state.selected == DRAFT and loop.draft.exists())
         await opened.goes_to(1)
-        await opened.press("N")
+        await opened.press("i")
         await opened.until(lambda: saved(loop)["parent"] == 1)
         assert opened.app.screen is opened.bench
 
@@ -290,14 +288,14 @@ def test_the_editor_edits_the_draft(
     open_app: OpenApp, loop: LoopFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change = (
-        "path.write_text(path.read_text().replace('learning_rate = 20.0', 'learning_rate = 2e-3'))"
+        "path.write_text(path.read_text().replace('learning_rate = 0.005', 'learning_rate = 2e-3'))"
     )
     monkeypatch.setenv("EDITOR", an_editor(tmp_path, change))
 
     async def steps(opened: Opened) -> None:
         await opened.goes_to(DRAFT)
-        await opened.press("E")
-        await opened.shows("draft, from 3: learning_rate 20 → 2e-3")
+        await opened.press("e")
+        await opened.shows("draft, from 2: learning_rate 5e-3 → 2e-3")
         assert opened.bench.state.draft is not None
         assert opened.bench.state.draft.value(RATE) == 2e-3
         assert saved(loop)["training"]["learning_rate"] == 2e-3
@@ -315,12 +313,12 @@ def test_a_draft_that_the_editor_broke_is_restored_as_it_was(
         await edit(opened, RATE, "1e-3")
         await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 1e-3)
         before = loop.draft.read_text()
-        await opened.press("E")
+        await opened.press("e")
         await opened.shows("The draft cannot be read", "at line 1", "restore it as it was")
         assert loop.draft.read_text() == "[training\n"
         await opened.press("r")
         await opened.until(lambda: loop.draft.read_text() == before)
-        await opened.shows("draft, from 3: learning_rate 20 → 1e-3")
+        await opened.shows("draft, from 2: learning_rate 5e-3 → 1e-3")
 
     on_app(open_app(), steps)
 
@@ -337,7 +335,7 @@ if "schema" in text: path.write_text("parent = 'one'")
 
     async def steps(opened: Opened) -> None:
         await opened.goes_to(DRAFT)
-        await opened.press("E")
+        await opened.press("e")
         await opened.shows("The draft cannot be read", "parent must be an iteration's number")
         await opened.press("e")
         await opened.until(lambda: opened.app.screen is opened.bench)
@@ -347,13 +345,13 @@ if "schema" in text: path.write_text("parent = 'one'")
     on_app(open_app(), steps)
 
 
-def test_an_editor_that_is_not_there_is_told(
+def test_an_editor_that_is_not_there_is_named(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDITOR", "no-such-editor")
 
     async def steps(opened: Opened) -> None:
-        await opened.press("E")
+        await opened.press("e")
         await opened.tells("no-such-editor", "set $EDITOR to one that is installed")
 
     on_app(open_app(size=SMALL, number=2), steps)
@@ -361,7 +359,7 @@ def test_an_editor_that_is_not_there_is_told(
 
 def test_the_run_dialog_says_what_would_run(open_app: OpenApp, loop: LoopFolder) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await edit(opened, RATE, "1e-3")
         opened.backend.notices = ["3 rows are longer than max_length"]
         opened.backend.base_first = True
@@ -371,8 +369,8 @@ def test_the_run_dialog_says_what_would_run(open_app: OpenApp, loop: LoopFolder)
         await opened.press("enter")
         assert isinstance(opened.app.screen, RunDialog)
         opened.backend.may_preview.set()
-        await opened.shows("tiny: 96 rows to train on, 24 held out, 30 steps")
-        await opened.shows("the base is evaluated first", "3 rows are longer than max_length")
+        await opened.shows("tiny: 96 training rows, 24 evaluation rows, 30 steps")
+        await opened.shows("it is evaluated first", "3 rows are longer than max_length")
         await opened.press("escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
         assert opened.backend.runs == []
@@ -393,9 +391,9 @@ def test_the_run_dialog_says_what_keeps_it_from_running(open_app: OpenApp) -> No
     on_app(open_app(size=SMALL, number=2), steps)
 
 
-def test_the_run_dialog_has_room_for_all_that_is_to_be_said(open_app: OpenApp) -> None:
+def test_the_run_dialog_has_room_for_all_its_lines(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await opened.until(lambda: opened.bench.state.draft and opened.bench.state.draft.saved)
         draft = opened.bench.state.draft
         assert draft is not None
@@ -414,7 +412,7 @@ def test_the_run_dialog_has_room_for_all_that_is_to_be_said(open_app: OpenApp) -
         opened.backend.notices = [f"notice {number}" for number in range(4)]
         opened.backend.base_first = True
         await opened.press("r")
-        await opened.shows("and 2 more changes", "96 rows to train on", "! notice 3")
+        await opened.shows("and 2 more changes", "96 training rows", "! notice 3")
         await opened.press("escape")
         opened.backend.refusal = BadInput("train.jsonl: " + "a long story " * 20, "put it back")
         await opened.press("r")
@@ -435,7 +433,7 @@ def test_a_slow_save_does_not_bring_back_an_older_draft(
         return write_draft(loop, draft)
 
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await opened.until(lambda: opened.bench.state.draft and opened.bench.state.draft.saved)
         older = opened.bench.state.draft
         assert older is not None
@@ -459,20 +457,100 @@ def test_a_slow_save_does_not_bring_back_an_older_draft(
 
 
 async def start(opened: Opened, why: str = "a try") -> ScriptedRun:
-    """Runs the draft, as a user does."""
+    """Runs the draft, as a user does: one without a change takes enter twice."""
+    draft = opened.bench.state.draft
+    assert draft is not None
     await opened.press("r")
-    await opened.shows("rows to train on")
+    await opened.shows("training rows, 24 evaluation rows")
     await opened.type(why)
     await opened.press("enter")
+    if not draft.changed:
+        await opened.shows(UNCHANGED)
+        await opened.press("enter")
     await opened.until(lambda: opened.backend.runs, "a started run")
     return opened.backend.run
+
+
+def test_one_enter_does_not_run_a_draft_without_a_change(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    async def steps(opened: Opened) -> None:
+        for _ in range(2):  # esc forgets the first enter
+            await opened.press("r")
+            await opened.shows("Run 4, from 2", "No change against its parent", "evaluation rows")
+            assert UNCHANGED not in opened.text
+            await opened.press("enter")
+            await opened.shows(UNCHANGED)
+            assert isinstance(opened.app.screen, RunDialog)
+            await opened.press("escape")
+            await opened.until(lambda: opened.app.screen is opened.bench)
+        assert opened.backend.runs == []
+        assert loop.numbers() == [0, 1, 2, 3]
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_a_second_enter_runs_a_draft_without_a_change(open_app: OpenApp, loop: LoopFolder) -> None:
+    async def steps(opened: Opened) -> None:
+        await start(opened, "how noisy is it?")
+        decision = loop.iteration(4).read_decision()
+        assert (decision.parent, decision.why, decision.changes) == (2, "how noisy is it?", ())
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_one_enter_runs_a_draft_with_a_change(open_app: OpenApp, loop: LoopFolder) -> None:
+    async def steps(opened: Opened) -> None:
+        draft = opened.bench.state.draft
+        assert draft is not None
+        await opened.bench.drafts.save(draft.with_value("lora.r", 4))
+        await opened.press("r")
+        await opened.shows("lora.r 16 → 4", "evaluation rows")
+        await opened.press("enter")
+        await opened.until(lambda: opened.backend.runs, "a started run")
+        assert loop.iteration(4).read_config().lora.r == 4
+
+    on_app(open_app(size=SMALL, number=2), steps)
+
+
+def test_one_enter_runs_the_defaults_of_a_loop_that_has_no_iteration(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    for number in loop.numbers():
+        shutil.rmtree(loop.iteration(number).path)
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("r")
+        await opened.shows("The loop's defaults, unchanged.", "evaluation rows")
+        await opened.press("enter")
+        await opened.until(lambda: opened.backend.runs, "a started run")
+
+    on_app(open_app(size=SMALL), steps)
+
+
+def test_the_reason_of_a_run_can_be_written_beside_its_config(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    before = loop.iteration(2).config.read_bytes()
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("2", "down", "a")
+        await opened.shows("Why was 2 run?")
+        await opened.type("twice the epochs")
+        await opened.press("enter")
+        await opened.tells("Saved the reason for 2.")
+        assert loop.iteration(2).read_decision().why == "twice the epochs"
+        assert loop.iteration(2).config.read_bytes() == before
+        assert not loop.draft.exists()
+
+    on_app(open_app(size=SMALL, number=2), steps)
 
 
 def test_a_run_is_watched_from_its_start_to_its_examples(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await edit(opened, RATE, "1e-3")
         run = await start(opened, "the curve was steep")
         await opened.shows("support-intents/4 starting", "no loss yet", "3 Loss of 4")
@@ -495,6 +573,7 @@ def test_a_run_is_watched_from_its_start_to_its_examples(
         run.ends(examples=examples, tokens=tokens)
         await opened.shows("nothing runs", "4 of 24 failed", "run ended: finished")
         await opened.tells("4 finished, score 83%")
+        await opened.press("1")
         row = r"4 +└ learning_rate 5e-3 → 1e-3 .* 83% +\+12 ±17 no diff"
         await opened.until(lambda: re.search(row, opened.text), row)
         assert "draft, from 4: nothing changed yet" in opened.text
@@ -524,7 +603,7 @@ def test_a_run_of_another_process_is_watched_just_the_same(
     on_app(open_app(number=2), steps)
 
 
-def test_the_app_opens_on_the_run_that_is_going_on(open_app: OpenApp, loop: LoopFolder) -> None:
+def test_the_app_opens_on_the_live_run(open_app: OpenApp, loop: LoopFolder) -> None:
     run = scripted_iteration(loop).starts().steps(3.0, 2.0)
 
     async def steps(opened: Opened) -> None:
@@ -552,11 +631,11 @@ def test_stop_asks_how_and_the_run_is_stopping_until_it_has_ended(
         line = json.loads(loop.iteration(4).requests.read_text())
         assert (line["name"], line["attempt"]) == ("stop", 1)
         assert (line["save"], line["evaluate"]) == (save, evaluate)
-        await opened.tells("4 has been asked to stop")
+        await opened.tells("4 will stop.")
         assert len(run.takes_requests()) == 1
         await opened.shows("▶ 4 stopping in training")
         await opened.press("s")
-        await opened.tells("4 is stopping: it ends at the next step or batch")
+        await opened.tells("4 is stopping. It ends after this step or batch.")
         run.steps(1.9, first=3)
         await opened.looks(2)
         assert "▶ 4 stopping in training" in opened.lines[0]
@@ -568,7 +647,9 @@ def test_stop_asks_how_and_the_run_is_stopping_until_it_has_ended(
     on_app(open_app(size=SMALL), steps)
 
 
-def test_a_run_is_let_run(open_app: OpenApp, loop: LoopFolder) -> None:
+def test_a_run_continues_where_the_stop_is_not_confirmed(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
     run = scripted_iteration(loop).starts()
 
     async def steps(opened: Opened) -> None:
@@ -584,15 +665,15 @@ def test_a_run_is_let_run(open_app: OpenApp, loop: LoopFolder) -> None:
     on_app(open_app(size=SMALL), steps)
 
 
-def test_nothing_is_stopped_where_nothing_runs(open_app: OpenApp) -> None:
+def test_nothing_is_stopped_in_an_idle_loop(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("s")
-        await opened.tells("nothing is running")
+        await opened.tells("Nothing is running.")
 
     on_app(open_app(size=SMALL), steps)
 
 
-def test_a_second_start_is_refused_while_a_run_goes_on_and_the_draft_stays(
+def test_a_second_start_is_refused_during_a_run_and_the_draft_stays(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     async def steps(opened: Opened) -> None:
@@ -602,7 +683,7 @@ def test_a_second_start_is_refused_while_a_run_goes_on_and_the_draft_stays(
         await edit(opened, RATE, "1e-3")
         await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 1e-3)
         await opened.press("r")
-        await opened.tells("4 is running: the draft waits, s stops the run")
+        await opened.tells("4 is running. s stops it; A queues the draft.")
         assert opened.app.screen is opened.bench
         assert saved(loop)["training"]["learning_rate"] == 1e-3
         run.ends()
@@ -616,10 +697,10 @@ def test_a_start_that_is_refused_keeps_the_draft_and_the_reason(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await edit(opened, RATE, "1e-3")
         await opened.press("r")
-        await opened.shows("rows to train on")
+        await opened.shows("training rows, 24 evaluation rows")
         opened.backend.refusal = BadInput("somebody else just began one", "wait for it")
         await opened.type("my reason")
         await opened.press("enter")
@@ -645,7 +726,7 @@ def test_a_run_that_failed_shows_its_hint(open_app: OpenApp) -> None:
     on_app(open_app(number=2), steps)
 
 
-def test_a_run_that_fails_before_it_is_seen_alive_is_told(open_app: OpenApp) -> None:
+def test_a_run_that_fails_before_a_poll_saw_it_is_reported(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         run = await start(opened)
         await opened.shows("no loss yet")
@@ -656,7 +737,7 @@ def test_a_run_that_fails_before_it_is_seen_alive_is_told(open_app: OpenApp) -> 
     on_app(open_app(size=SMALL), steps)
 
 
-def test_a_start_that_did_not_become_a_run_is_told(open_app: OpenApp) -> None:
+def test_a_start_that_did_not_become_a_run_is_reported(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         opened.backend.fault = BadInput("the run could not be hosted: no memory", "close something")
         await opened.looks()
@@ -718,7 +799,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return painted
 
 
-def test_leaving_a_loop_in_the_middle_of_a_look_is_no_fault(
+def test_leaving_a_loop_in_the_middle_of_a_poll_is_no_fault(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The panes go before the screen's workers end: a look that comes back then has nobody to
@@ -900,18 +981,18 @@ def test_the_log_keeps_a_bounded_number_of_lines(
 def test_details_and_comparison_of_what_cannot_be_compared_say_so(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("home", "c")
-        await opened.tells("nothing to compare with: m marks another iteration")
+        await opened.tells("There is no iteration to compare with. m marks one.")
         await opened.press("end", "c")
-        await opened.tells("select an iteration that has run")
+        await opened.tells("Select an iteration that has run. m marks the one to compare with.")
         await opened.press("up", "c")
         await opened.shows("3 has no evaluated examples: it failed (diverged)")
         await opened.press("escape", "end", "m")
-        await opened.tells("a draft cannot be marked")
+        await opened.tells("A draft has no results yet and cannot be marked.")
 
     on_app(open_app(size=SMALL), steps)
 
 
-def test_the_marked_one_is_what_the_selected_one_is_held_against(open_app: OpenApp) -> None:
+def test_the_selected_iteration_is_compared_with_the_marked_one(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("home", "m", "down", "down")
         await opened.shows("3 Loss of 2", "against 0")
@@ -923,8 +1004,8 @@ def test_the_marked_one_is_what_the_selected_one_is_held_against(open_app: OpenA
     on_app(open_app(number=2), steps)
 
 
-@pytest.mark.parametrize("key", ["r", "C"])
-def test_a_fault_behind_the_screen_is_told_and_reported_and_the_app_lives(
+@pytest.mark.parametrize("key", ["r", "g c"])
+def test_a_fault_behind_the_screen_is_shown_and_reported_and_the_app_lives(
     key: str, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(*_: Any) -> Any:

@@ -456,14 +456,17 @@ def bindings_of(*ids: str) -> list[BindingType]:
 
 
 def leader_actions(prefix: str, scopes: Collection[str]) -> list[tuple[str, Action]]:
-    """Returns the actions behind a leader in `scopes`, each with the sign that calls it."""
-    return [
-        (_shown(keys.split()[1]), action)
-        for scope in scopes
-        for action in ACTIONS
-        for keys in action.keys.split(",")
-        if action.scope == scope and keys.strip().startswith(f"{prefix} ")
-    ]
+    """Returns the actions behind a leader in `scopes`, each with the sign that calls it.
+
+    Where two scopes have a sign, it is the first scope's: an example's `g m` asks its prompt.
+    """
+    found: dict[str, Action] = {}
+    for scope in scopes:
+        for action in ACTIONS:
+            for keys in action.keys.split(","):
+                if action.scope == scope and keys.strip().startswith(f"{prefix} "):
+                    found.setdefault(_shown(keys.split()[1]), action)
+    return list(found.items())
 
 
 def keys_of(action: Action, keymap: dict[str, str]) -> list[str]:

@@ -51,6 +51,9 @@ LAST_THEME = "theme"
 
 Searchable = RowList | Sheet
 
+FOCUSED: dict[str, type] = {"list": RowList, "sheet": Sheet}
+"""Scopes of what has the focus."""
+
 
 BRIEFLY = 0.001
 """Seconds that another thread runs before a key's turn comes. A key has some ten turns: with the
@@ -148,6 +151,8 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
             self.pop_screen()
         if not self.screen._result_callbacks:  # textual's first screen has none to be popped
             self.screen._push_result_callback(self.screen, None)
+        if not isinstance(self.screen, LoadingScreen):
+            self.clear_messages_of(self.screen)
         self.switch_screen(Workbench(loop, self.backend, number))
 
     def pick_loop(self) -> None:
@@ -168,6 +173,8 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         home_of = getattr(self.screen, "home_of", None)
         if home_of is not None and action.scope != "app":
             home = home_of(action.scope)
+        elif action.scope in FOCUSED:
+            home = self.focused or home
         await self.run_action(action.call, default_namespace=home)
 
     def _return_to_workbench(self) -> None:
@@ -183,14 +190,24 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         """Shows the commands behind a leader key; the next key runs one."""
         if self.screen.is_modal:
             return
-        scopes = (*getattr(self.screen, "scopes", ("app",)), *WORKBENCH_SCOPES)
-        commands = leader_actions(prefix, dict.fromkeys(scopes))
+        commands = leader_actions(prefix, self._leader_scopes())
 
         def chosen(action: str | None) -> None:
             if action:
                 self.call_next(self.action_perform, action)
 
         self.push_screen(LeaderMenu(prefix, commands), chosen)
+
+    def _leader_scopes(self) -> list[str]:
+        """Returns the scopes whose commands can be run now, the nearest first."""
+        scopes = (*getattr(self.screen, "scopes", ("sheet", "app")), *WORKBENCH_SCOPES)
+        has_workbench = any(hasattr(screen, "context") for screen in self.screen_stack)
+        return [
+            scope
+            for scope in dict.fromkeys(scopes)
+            if isinstance(self.focused, FOCUSED.get(scope, object))
+            and (has_workbench or scope not in WORKBENCH_SCOPES)
+        ]
 
     def action_search(self) -> None:
         """Searches in the list or text that has the focus, as it is typed."""

@@ -64,7 +64,7 @@ class DraftsController:
     async def _reset(self, draft: Draft) -> None:
         answer = await self._context.ask(
             "Undo all changes?",
-            [[(f"{counted(len(draft.changed), 'field')} get the parent's values again.", "")]],
+            [[(f"{counted(len(draft.changed), 'field')} will be as in the parent again.", "")]],
             [("u", "undo them", "reset"), ("k", "keep them", "")],
         )
         if answer:

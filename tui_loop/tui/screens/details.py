@@ -44,7 +44,7 @@ def detail_lines(iteration: Iteration, compared: Comparison | None, notes: str) 
         lines += [[], [(f"took {duration(iteration.duration_s)}, {attempts}", "muted")]]
         if iteration.system is not None:
             lines.append([(system_words(iteration.system), "muted")])
-    lines += [[], [("notes", "strong"), ("  E writes them", "muted")]]
+    lines += [[], [("notes", "strong"), ("  e writes them", "muted")]]
     lines.append([(notes or "(none yet)", "" if notes else "muted")])
     return lines
 

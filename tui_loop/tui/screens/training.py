@@ -142,7 +142,7 @@ def placed(name: str, line: int, width: int) -> str:
 
 
 class TrainingScreen(RowsScreen):
-    """Shows training rows; `E` and enter open the data file at the row's line."""
+    """Shows training rows; `e` and enter open the data file at the row's line."""
 
     BINDINGS = bindings("training")
     scopes = ("training", "list", "sheet", "app")

@@ -15,6 +15,7 @@ from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
 from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import loss, percent, silence
+from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
@@ -159,7 +160,7 @@ class IterationTable(RowList):
             return [
                 (fit(str(number), self._digits, right=True), "muted"),
                 ("   ", ""),
-                ("✗ draft, cannot be read: E edits it", "bad"),
+                ("✗ draft, cannot be read: e edits it", "bad"),
             ]
         changed = {name: list(pair) for name, pair in draft.changed.items()}
         origin = "the loop's defaults" if not draft.parent else str(draft.parent)
@@ -186,6 +187,7 @@ REASON_LINES, REASON_INDENT = 2, 10
 class IterationsPane(Pane):
     """The table and some lines on the selected row."""
 
+    BINDINGS = bindings("iterations")
     scope = "iterations"
     DEFAULT_CSS = """
     IterationsPane > #iteration-note { height: 4; padding: 0; border-top: solid $frame; }
@@ -249,7 +251,7 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
     if iteration is None:
         if snapshot.draft is None:
             return [[(" ✗ ", "bad"), (snapshot.draft_problem or snapshot.problem, "bad")]]
-        why = snapshot.draft.why or "no reason given yet: w in the config writes one"
+        why = snapshot.draft.why or "no reason given yet: a writes one"
         because = [(" because: ", "muted"), (flat(why, longest), "")]
         return [because, [(" r runs it, 2 edits it", "muted")]]
     lines: list[list[Part]] = []
@@ -263,10 +265,10 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
         if hint := iteration.error.get("hint"):
             lines.append([("   hint: ", "muted"), (str(hint), "")])
     elif iteration.state in RESUMABLE:
-        goes_on = " goes on from its newest whole checkpoint"
-        lines.append([(" it did not finish: ", "muted"), ("a", "accent"), (goes_on, "muted")])
+        resumes = " resumes it from its newest whole checkpoint"
+        lines.append([(" it did not finish: ", "muted"), ("R", "accent"), (resumes, "muted")])
     elif iteration.state == "queued" and snapshot.live is None:
-        lines.append([(" it has not begun: ", "muted"), ("a", "accent"), (" runs it", "muted")])
+        lines.append([(" it has not begun: ", "muted"), ("R", "accent"), (" runs it", "muted")])
     if iteration.decision:
         lines.append(because)
     if compared := snapshot.comparisons.get(iteration.number):

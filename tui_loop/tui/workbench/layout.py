@@ -151,4 +151,5 @@ class PanesArea(Widget):
         self._at_regions.regions = regions
         for pane in self.children:
             pane.display = pane.id in regions
+        self._clear_arrangement_cache()  # Textual keeps it while size and children are the same
         self.refresh(layout=True)
