@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tui_loop.core.compare.best import Best, best_config
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.compare.contrast import Contrast, contrast_of
 from tui_loop.core.errors import BadInput, TuiLoopError
@@ -74,7 +75,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     `comparisons` has the comparisons with parents that are made so far. `unattended`: whether the
     queue or auto runs in the loop. `holdout_uses`: how often the holdout was evaluated, over all
     loops of the folder; it is counted when this loop evaluates it, and may lack later uses by
-    other loops.
+    other loops. `best`: the best config so far.
     """
 
     name: str
@@ -94,6 +95,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     is_complete: bool
     unattended: Doing | None = None
     holdout_uses: int = 0
+    best: Best | None = None
 
     def iteration(self, number: int | None) -> Iteration | None:
         """Returns the iteration with that number, if there is one."""
@@ -113,6 +115,7 @@ class LoopPoller:
         self._up_to_date: set[int] = set()
         self._iterations: tuple[Iteration, ...] = ()
         self._depths: tuple[int, ...] = ()
+        self._best: tuple[object, Best | None] | None = None
         self._settings: tuple[Stamp, LoopSettings, str, str] | None = None
         self._draft: tuple[object, Draft | None, str] | None = None
         self._holdout_uses: tuple[object, int] = (None, 0)
@@ -214,6 +217,7 @@ class LoopPoller:
             is_complete=is_complete,
             unattended=doing(self.loop),
             holdout_uses=self._count_holdout_uses(splits.get("holdout")),
+            best=self._find_best(),
         )
 
     def _read_iterations(self) -> None:
@@ -221,6 +225,13 @@ class LoopPoller:
         if now is not self._iterations:
             self._iterations = now
             self._depths = depths_of(now)
+
+    def _find_best(self) -> Best | None:
+        """Returns the best config; ranks again when an iteration has ended."""
+        ended = tuple(id(each) for each in self._iterations if each.state not in LIVE)
+        if self._best is None or self._best[0] != ended:
+            self._best = ended, best_config(self._comparer, self._iterations)
+        return self._best[1]
 
     def _compare(self, rows: tuple[int, ...]) -> bool:
         """Compares `rows` with their parents until the time is up; returns whether all are done.

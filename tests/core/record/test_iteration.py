@@ -8,16 +8,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.core.record.test_lock import holding_process
-from tui_loop.core.record.events import AnyEvent, MetricsLogged, RequestSeen, RunEnded, RunStarted
+from tui_loop.core.record.events import (
+    AnyEvent,
+    Evaluated,
+    MetricsLogged,
+    PhaseStarted,
+    Progressed,
+    RequestSeen,
+    RunEnded,
+    RunStarted,
+)
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.iteration import as_json, loop_state, state_of
+from tui_loop.core.record.iteration import (
+    as_json,
+    loop_state,
+    reached_words,
+    share_words,
+    state_of,
+)
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.record.state import RunState
-from tui_loop.core.record.structs import Iteration, State
+from tui_loop.core.record.structs import Iteration, Reached, State
 from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 MakeFinished = Callable[..., IterationFolder]
@@ -180,3 +196,71 @@ def test_an_iteration_as_json_holds_plain_types_alone(
     plain = as_json(iteration_of(finished([1.0])))
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["fingerprint"]["rows"]
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed", "interrupted"])
+def test_an_unfinished_run_says_how_far_it_came_and_what_it_measured(
+    loop: LoopFolder, state: Any
+) -> None:
+    folder = create(loop)
+    happened(
+        folder,
+        STARTED,
+        PhaseStarted(name="training"),
+        Progressed(phase="training", done=40, total=76),
+        Evaluated(step=40, epoch=0.5, values={"eval_loss": 1.21}),
+        Progressed(phase="training", done=41, total=76),
+        PhaseStarted(name="saving"),
+        *([] if state == "interrupted" else [RunEnded(state=state)]),
+    )
+    iteration = iteration_of(folder)
+    assert reached_words(iteration) == (
+        f"{state} at 41 of 76 steps (53%), eval loss 1.210 at step 40"
+    )
+    assert share_words(iteration) == "53%"
+    assert as_json(iteration)["reached"] == {
+        "steps": 41,
+        "total": 76,
+        "eval_loss": 1.21,
+        "eval_step": 40,
+    }
+
+
+def test_a_summary_of_an_earlier_version_gets_its_share_of_the_steps_from_the_journal(
+    loop: LoopFolder,
+) -> None:
+    folder = create(loop)
+    happened(
+        folder,
+        STARTED,
+        PhaseStarted(name="training"),
+        Progressed(phase="training", done=3, total=4),
+        RunEnded(state="stopped"),
+    )
+    summary = iteration_of(folder)
+    folder.write_summary(msgspec.structs.replace(summary, reached=msgspec.UNSET))
+    assert reached_words(iteration_of(folder)) == "stopped at 3 of 4 steps (75%)"
+
+
+@pytest.mark.parametrize(
+    ("reached", "share"),
+    [(Reached(1, 5000), "1%"), (Reached(4999, 5000), "99%"), (Reached(7), ""), (None, "")],
+)
+def test_a_share_of_the_steps_is_never_none_nor_all_of_them(
+    reached: Reached | None, share: str
+) -> None:
+    iteration = Iteration(
+        number=1, state="stopped", reached=msgspec.UNSET if reached is None else reached
+    )
+    assert share_words(iteration) == share
+
+
+def test_a_finished_run_and_one_that_took_no_step_have_no_share(loop: LoopFolder) -> None:
+    first, second = create(loop), create(loop)
+    trained = Progressed(phase="training", done=4, total=4)
+    happened(first, STARTED, PhaseStarted(name="training"), trained, RunEnded(state="finished"))
+    happened(second, STARTED, PhaseStarted(name="loading"), RunEnded(state="stopped"))
+    for iteration in (iteration_of(first), iteration_of(second)):
+        assert iteration.reach is None
+        assert reached_words(iteration) == ""
+        assert "reached" not in as_json(iteration)

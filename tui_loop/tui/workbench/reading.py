@@ -32,7 +32,8 @@ class Reading(Comparing):
         notes = await asyncio.to_thread(self.loop.iteration(iteration.number).read_notes)
         compared = self.snapshot.comparisons.get(iteration.number)
         title = f"{self.loop.name}/{iteration.number}"
-        self.app.push_screen(ReadingScreen(title, detail_lines(iteration, compared, notes)))
+        lines = detail_lines(iteration, compared, notes, self.snapshot.best)
+        self.app.push_screen(ReadingScreen(title, lines))
 
     def action_mark(self) -> None:
         iteration = self.iteration
