@@ -56,6 +56,7 @@ from tui_loop.core.record.structs import EndState, Example, Split, TokenLosses
 from tui_loop.core.workflow.draft import Draft, drop_draft, new_draft, plan_of, write_draft
 from tui_loop.core.workflow.holdout import HoldoutMessage
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
+from tui_loop.tui.actions import ACTIONS, LEADER
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import DatasetPreview, NearestRows, NewLoop, Preview, SuspectRows
 from tui_loop.tui.settings import Memory, Settings
@@ -475,8 +476,18 @@ class Driven:
     async def press(self, *keys: str) -> None:
         """Presses keys one after the other, each once the one before has been dealt with."""
         for key in keys:
-            self.app.post_message(events.Key(key, _character_of(key)))
+            if key.startswith(LEADER):
+                await self._performs(key)
+            else:
+                self.app.post_message(events.Key(key, _character_of(key)))
             await self._dealt_with()
+
+    async def _performs(self, keys: str) -> None:
+        """Performs the action that the leader's menu has under two keys such as `g n`."""
+        scopes = getattr(self.app.screen, "scopes", ())
+        found = [each.id for each in ACTIONS if each.keys == keys and each.scope in scopes]
+        assert len(found) == 1, f"{keys} is {found} in {scopes}"
+        await self.app.action_perform(found[0])
 
     async def _dealt_with(self) -> None:
         """Waits until the keys pressed have reached their widget, on a busy machine too."""

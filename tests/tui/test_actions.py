@@ -54,6 +54,7 @@ from tui_loop.tui.settings import Memory, Settings, read_settings
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FAILED, FailuresPane
+from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.field_list import WHY
 from tui_loop.tui.widgets.iterations import DRAFT, IterationTable
 from tui_loop.tui.widgets.log import LogPane
@@ -508,7 +509,7 @@ for action, expected, keys in (
     does(action)(_changes_the_view(expected, *keys))
 
 
-@does("failures.filter")
+@does("failures.breakdown")
 async def what_fails_is_counted(opened: Opened, key: str) -> None:
     await opened.press("4")
     await opened.shows("7 of 24 failed")
@@ -548,7 +549,7 @@ async def the_order_is_turned_round(opened: Opened, key: str) -> None:
     await opened.press(key)
 
 
-@does("failures.search")
+@does("failures.filter")
 async def only_examples_that_meet_all_terms_are_listed(opened: Opened, key: str) -> None:
     await opened.press("4", key)
     await opened.type("is:failed NUMBER 23")
@@ -572,25 +573,117 @@ async def steps_are_left_out_then_all_but_warnings(opened: Opened, key: str) -> 
     await opened.shows("step 30  loss")
 
 
-@does("log.search")
-async def only_lines_with_a_text_are_listed(opened: Opened, key: str) -> None:
-    await opened.press("5", key)
-    await opened.type("LONGER")
-    pane = opened.get(LogPane)
-    await opened.until(lambda: pane.list.count == 1)
-    await opened.shows("12 prompts are longer", "/LONGER")
+@does("failures.search")
+async def an_example_is_searched_and_no_other_leaves_the_list(opened: Opened, key: str) -> None:
+    await opened.press("4", key)
+    await opened.type("NUMBER 23")
+    table = opened.get(FailuresPane).list
+    await opened.shows("match 1 of 1")
+    assert "number 23" in table.at(table.cursor).prompt
+    assert table.count == 7
     await opened.press("enter", "escape")
-    assert pane.list.count > 30
+    await opened.hides("match 1 of 1")
+
+
+def _goes_to_matches(
+    pane: type[Any], number: str, text: str, wanted: Callable[[list[int]], int]
+) -> Check:
+    """Checks which of several matches a key goes to from the first one."""
+
+    async def check(opened: Opened, key: str) -> None:
+        await opened.press(number, "home")
+        if all(key not in each.keys.split(",") for each in ACTIONS if each.scope == "workbench"):
+            await opened.press(key)
+            await opened.tells("nothing is searched yet: / searches")
+        await opened.press("slash")
+        await opened.type(text)
+        await opened.press("enter", "home")
+        box = opened.get(pane)
+        matches = box.search.rows
+        assert len(matches) > 2
+        box.main.set_cursor(matches[0])
+        await opened.press(key)
+        assert box.main.cursor == wanted(matches)
+        await opened.shows(f"match {matches.index(wanted(matches)) + 1} of {len(matches)}")
+        await opened.press("escape")
+
+    return check
+
+
+def _second(matches: list[int]) -> int:
+    return matches[1]
+
+
+def _last(matches: list[int]) -> int:
+    return matches[-1]
+
+
+does("failures.next_match")(_goes_to_matches(FailuresPane, "4", "number 2", _second))
+does("failures.previous_match")(_goes_to_matches(FailuresPane, "4", "number 2", _last))
+does("log.next_match")(_goes_to_matches(LogPane, "5", "loss", _second))
+does("log.previous_match")(_goes_to_matches(LogPane, "5", "loss", _last))
+
+
+@does("log.search")
+async def a_line_is_searched_with_the_lines_around_it(opened: Opened, key: str) -> None:
+    await opened.press("5")
+    pane = opened.get(LogPane)
+    before = pane.list.count
+    await opened.press(key)
+    await opened.type("LONGER")
+    await opened.shows("step 15  loss", "12 prompts are longer", "step 16  loss", "match 1 of 1")
+    assert "longer" in pane.list.lines[pane.list.cursor].text
+    assert pane.list.count == before
+    await opened.press("enter", "escape")
+    await opened.hides("match 1 of 1")
 
 
 @does("log.follow")
 async def the_newest_line_is_followed_again(opened: Opened, key: str) -> None:
     await opened.press("5", "up")
-    await opened.shows("standing, 0 new: F follows")
+    await opened.shows("end follows")
     await opened.press(key)
     await opened.shows("following")
     rows = opened.get(LogPane).list
     assert rows.cursor == rows.count - 1
+
+
+async def _typing_a_filter(opened: Opened) -> Field:
+    await opened.press("4", "f")
+    field = opened.get(FailuresPane).field
+    await opened.type("cause:wrong")
+    await opened.until(lambda: field.suggestion is not None)
+    return field
+
+
+@does("field.complete")
+async def the_suggestion_is_taken(opened: Opened, key: str) -> None:
+    field = await _typing_a_filter(opened)
+    await opened.shows("cause:wrong_label")
+    await opened.press(key)
+    assert field.value == "cause:wrong_label"
+    assert field.has_focus
+    await opened.press("enter", "escape")
+
+
+@does("field.next")
+async def another_suggestion_is_shown(opened: Opened, key: str) -> None:
+    field = await _typing_a_filter(opened)
+    await opened.type("label:")
+    await opened.until(lambda: field.suggestion is not None and len(field.completions) == 4)
+    await opened.press(key)
+    assert field.suggestion == field.completions[1]
+    await opened.press("escape", "escape")
+
+
+@does("field.previous")
+async def the_suggestion_before_is_shown(opened: Opened, key: str) -> None:
+    field = await _typing_a_filter(opened)
+    await opened.type("label:")
+    await opened.until(lambda: field.suggestion is not None and len(field.completions) == 4)
+    await opened.press(key)
+    assert field.suggestion == field.completions[-1]
+    await opened.press("escape", "escape")
 
 
 def _scrolls(expected: Callable[[Any], float], *before: str) -> Check:
@@ -800,7 +893,7 @@ async def the_example_is_copied(opened: Opened, key: str) -> None:
 
 async def _at_what_fails(opened: Opened, term: str) -> BreakdownScreen:
     """The breakdown, with the cursor on a term."""
-    await opened.press("4", "f")
+    await opened.press("4", "g b")
     await opened.until(lambda: isinstance(opened.app.screen, BreakdownScreen))
     screen = opened.app.screen
     assert isinstance(screen, BreakdownScreen)
@@ -829,7 +922,7 @@ async def a_term_is_added_and_taken_away(opened: Opened, key: str) -> None:
 @does("breakdown.name")
 async def a_filter_is_named_and_chosen_by_its_name(opened: Opened, key: str) -> None:
     pane = opened.get(FailuresPane)
-    await opened.press("4", "slash")
+    await opened.press("4", "f")
     await opened.type("is:passed label:refund")
     await opened.press("enter")
     screen = await _at_what_fails(opened, "is:broken")
@@ -918,7 +1011,7 @@ async def the_training_row_is_read_in_full(opened: Opened, key: str) -> None:
 async def _generating_again(opened: Opened) -> AgainScreen:
     await opened.press("4")
     await opened.shows("7 of 24 failed")
-    await opened.press("F", "enter")
+    await opened.press("g n", "enter")
     await opened.until(lambda: isinstance(opened.app.screen, AgainScreen))
     assert isinstance(opened.app.screen, AgainScreen)
     return opened.app.screen
@@ -1306,11 +1399,11 @@ def test_a_click_on_a_tab_goes_to_its_pane(open_app: OpenApp) -> None:
 def test_keys_of_one_packet_land_in_the_field_that_the_first_opened(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4")
-        for key, sign in (("slash", "/"), *((each, each) for each in "pinrsq")):
-            opened.app.post_message(events.Key(key, sign))
+        for key in "fpinrsq":
+            opened.app.post_message(events.Key(key, key))
         opened.app.post_message(events.Key("backspace", None))
         pane = opened.get(FailuresPane)
-        await opened.until(lambda: pane.choice.query.text == "is:failed pinrs")
+        await opened.until(lambda: pane.choice.query.text == "pinrs")
         assert isinstance(opened.app.screen, Workbench)
         assert opened.app.return_code is None
 
@@ -1322,8 +1415,8 @@ def test_a_key_that_comes_with_the_enter_of_a_field_is_for_what_had_the_focus_be
 ) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4")
-        for key in ("slash", "enter", "enter"):
-            opened.app.post_message(events.Key(key, "/" if key == "slash" else None))
+        for key in ("f", "enter", "enter"):
+            opened.app.post_message(events.Key(key, "f" if key == "f" else None))
         await opened.until(lambda: isinstance(opened.app.screen, ExampleScreen))
 
     on_app(open_app(number=2), steps)

@@ -248,7 +248,7 @@ def test_examples_that_are_gone_are_not_said_to_be_still_to_come(
     async def steps(opened: Opened) -> None:
         await opened.press("4")
         await opened.shows("it was evaluated, but its examples.jsonl is not", "restore the file")
-        await opened.press("f")
+        await opened.press("g b")
         await opened.tells("its examples.jsonl is not on this machine: restore the file")
 
     on_app(open_app(number=2), steps)
@@ -266,7 +266,7 @@ def test_unscored_examples_are_not_called_failed(open_app: OpenApp, loop: LoopFo
     async def steps(opened: Opened) -> None:
         await opened.press("4")
         await opened.shows("24 of 24, unscored")
-        await opened.press("f")
+        await opened.press("g b")
         await opened.shows("What fails", "nothing is scored")
         assert "what changed" not in opened.text
 
@@ -308,7 +308,7 @@ def test_right_to_left_text_stands_where_it_belongs(open_app: OpenApp, loop: Loo
         await opened.press("4", "enter")
         await opened.shows(f"prompt   {ARABIC} 24", f"wanted   {ARABIC}")
         await opened.press("escape")
-        await opened.press("slash")
+        await opened.press("f")
         await opened.type("is:failed نوايا")
         await opened.shows("7 of 24 · is:failed نوايا")
 

@@ -29,6 +29,7 @@ SCOPES = {
     "chart": "Chart",
     "failures": "Failures",
     "log": "Log",
+    "field": "Typing a filter",
     "sheet": "Reading",
     "example": "An example",
     "breakdown": "What fails",
@@ -120,14 +121,28 @@ ACTIONS: tuple[Action, ...] = (
     Action("chart.reset", "0", "reset_view", "the whole history again", "chart", "whole"),
     Action("chart.metric", "v", "next_metric", "next metric", "chart", "metric"),
     Action("chart.overlay", "o", "toggle_overlay", "overlay the marked one", "chart", "overlay"),
-    Action("failures.filter", "f", "filters", "what fails: filters", "failures", "what fails"),
-    Action("failures.search", "slash", "search", "filter by terms or words", "failures", "search"),
-    Action("failures.sort", "S", "next_order", "sort by loss, change, flips", "failures", "sort"),
-    Action("failures.reverse", "R", "reverse", "the other way round", "failures"),
-    Action("failures.again", "F", "screen.again", "generate them again", "failures", "again"),
+    Action("failures.filter", "f", "filter", "filter by terms or words", "failures", "filter"),
+    Action("failures.search", "slash", "search", "search these examples", "failures", "search"),
+    Action("failures.next_match", "n", "next_match", "next match", "failures"),
+    Action("failures.previous_match", "N", "previous_match", "previous match", "failures"),
+    Action("failures.sort", "o", "next_order", "sort by loss, change, flips", "failures", "sort"),
+    Action("failures.reverse", "g v", "reverse", "reverse the order", "failures"),
+    Action("failures.breakdown", "g b", "breakdown", "what fails, by cause and label", "failures"),
+    Action(
+        "failures.again",
+        "g n",
+        "screen.again",
+        "generate them again with other settings",
+        "failures",
+    ),
     Action("log.level", "f", "next_level", "all, no steps, warnings", "log", "level"),
-    Action("log.search", "slash", "search", "only lines with a text", "log", "search"),
-    Action("log.follow", "F", "follow", "follow the newest line", "log", "follow"),
+    Action("log.search", "slash", "search", "search the lines", "log", "search"),
+    Action("log.next_match", "n", "next_match", "next match", "log"),
+    Action("log.previous_match", "N", "previous_match", "previous match", "log"),
+    Action("log.follow", "end", "follow", "follow the newest line", "log", "follow"),
+    Action("field.complete", "tab", "complete", "take the suggestion", "field"),
+    Action("field.next", "down", "suggest(1)", "next suggestion", "field"),
+    Action("field.previous", "up", "suggest(-1)", "previous suggestion", "field"),
     Action("sheet.up", "up,k", "scroll_up", "up", "sheet"),
     Action("sheet.down", "down,j", "scroll_down", "down", "sheet"),
     Action("sheet.page_up", "pageup,ctrl+b", "page_up", "a page up", "sheet"),
@@ -225,6 +240,9 @@ ACTIONS: tuple[Action, ...] = (
 
 BY_ID = {action.id: action for action in ACTIONS}
 
+LEADER = "g "
+"""The keys of an action that the menu behind `g` performs begin with this."""
+
 _SIGNS = {
     "question_mark": "?",
     "colon": ":",
@@ -250,7 +268,7 @@ def bindings(*scopes: str) -> list[BindingType]:
     return [
         Binding(action.keys, action.method, action.description, id=action.id, show=False)
         for action in ACTIONS
-        if action.scope in scopes
+        if action.scope in scopes and not action.keys.startswith(LEADER)
     ]
 
 

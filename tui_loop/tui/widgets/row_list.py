@@ -88,6 +88,18 @@ class RowList(Toned, can_focus=True):
             if tell:
                 self.post_message(self.Moved(self, found))
 
+    def keep_around(self, index: int, context: int) -> None:
+        """Scrolls so that rows above and below a row are in view, too, where there is room."""
+        room = max(1, self.size.height - self._head_lines)
+        context = min(context, (room - 1) // 2)
+        first, top = round(self.scroll_y), None
+        if index - context < first:
+            top = max(0, index - context)
+        elif index + context >= first + room:
+            top = min(self.count - room, index + context - room + 1)
+        if top is not None and self.size.height:
+            self.scroll_to(y=max(0, top), animate=False, force=True, immediate=True)
+
     def action_move(self, step: int) -> None:
         self.set_cursor(self.cursor + step, direction=step)
 

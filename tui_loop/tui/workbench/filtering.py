@@ -22,7 +22,7 @@ WHOLE = ("is:", "cause:")
 class Filtering(LoopScreen):
     """The failures' filters; they are remembered in the user's state folder, not in the record."""
 
-    def on_failures_pane_filters_wanted(self) -> None:
+    def on_failures_pane_breakdown_wanted(self) -> None:
         self.run_worker(self._show_breakdown(), group="breakdown", exclusive=True)
 
     def on_failures_pane_chosen(self, event: FailuresPane.Chosen) -> None:
