@@ -29,7 +29,7 @@ from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.tfidf_index import Answer, Neighbour
 from tui_loop.core.examples.view import Order
 from tui_loop.core.workflow.queue import QueuedDraft, add, clear, read_queue
-from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
+from tui_loop.tui.actions import ACTIONS, BY_ID, LEADER, keys_of
 from tui_loop.tui.backend import NearestRows
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.ask import AskScreen
@@ -37,6 +37,7 @@ from tui_loop.tui.screens.asking import AskingScreen
 from tui_loop.tui.screens.auto import AutoDialog
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.check import CheckScreen
+from tui_loop.tui.screens.columns import ColumnsScreen
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.diagnosis import DiagnosisScreen
 from tui_loop.tui.screens.example import ExampleScreen
@@ -56,7 +57,7 @@ from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FAILED, FailuresPane
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.field_list import WHY
-from tui_loop.tui.widgets.iterations import DRAFT, IterationTable
+from tui_loop.tui.widgets.iterations import DRAFT, IterationsPane, IterationTable
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.workbench import ChartPane, Workbench
@@ -509,6 +510,65 @@ for action, expected, keys in (
     does(action)(_changes_the_view(expected, *keys))
 
 
+@does("iterations.filter")
+async def iterations_that_meet_all_terms_are_listed(opened: Opened, key: str) -> None:
+    await opened.press("1", key)
+    await opened.type("state:failed")
+    await opened.press("enter")
+    await opened.shows("1 of 4 · state:failed")
+    await opened.press("escape")
+    await opened.hides("1 of 4")
+
+
+@does("iterations.search")
+async def an_iteration_is_searched(opened: Opened, key: str) -> None:
+    await opened.press("1", key)
+    await opened.type("faster")
+    await opened.press("enter")
+    await opened.shows("match 1 of 1")
+    assert opened.bench.selected == 3
+    await opened.press("escape")
+
+
+@does("iterations.sort")
+async def iterations_have_another_order(opened: Opened, key: str) -> None:
+    await opened.press("1")
+    for order in ("score", "eval loss", "lr", "time", "tokens", "tok/s"):
+        await opened.press(key)
+        await opened.shows(f"by {order}")
+    await opened.press(key)
+    await opened.hides("by tok/s")
+
+
+@does("iterations.reverse")
+async def the_newest_iteration_comes_first(opened: Opened, key: str) -> None:
+    await opened.press("1", key)
+    await opened.shows("by number, reversed")
+    rows = opened.get(IterationTable)
+    assert [rows.key_of(at) for at in range(rows.count)] == [3, 2, 1, 0, DRAFT]
+    await opened.press(key)
+
+
+@does("iterations.columns")
+async def columns_are_offered(opened: Opened, key: str) -> None:
+    await opened.press("1", key)
+    await opened.shows("□ lr", "learning rate", "space shows or hides one")
+    assert isinstance(opened.app.screen, ColumnsScreen)
+    await opened.press("enter")
+    await opened.until(lambda: opened.app.screen is opened.bench)
+
+
+@does("columns.toggle")
+async def a_column_comes_and_goes(opened: Opened, key: str) -> None:
+    await opened.press("1", "g ,", key)
+    await opened.shows("■ train loss")
+    assert opened.get(IterationsPane).choice.columns == ("train loss",)
+    await opened.press(key)
+    await opened.shows("□ train loss")
+    assert opened.get(IterationsPane).choice.columns == ()
+    await opened.press("escape")
+
+
 @does("failures.breakdown")
 async def what_fails_is_counted(opened: Opened, key: str) -> None:
     await opened.press("4")
@@ -618,6 +678,8 @@ def _last(matches: list[int]) -> int:
     return matches[-1]
 
 
+does("iterations.next_match")(_goes_to_matches(IterationsPane, "1", "e", _second))
+does("iterations.previous_match")(_goes_to_matches(IterationsPane, "1", "e", _last))
 does("failures.next_match")(_goes_to_matches(FailuresPane, "4", "number 2", _second))
 does("failures.previous_match")(_goes_to_matches(FailuresPane, "4", "number 2", _last))
 does("log.next_match")(_goes_to_matches(LogPane, "5", "loss", _second))
@@ -1240,6 +1302,11 @@ async def later_answers_are_read(opened: Opened, key: str) -> None:
     await opened.until(lambda: screen.sheet.scroll_y > before)
 
 
+def _first_key(name: str) -> str:
+    keys = BY_ID[name].keys
+    return keys if keys.startswith(LEADER) else keys.split(",")[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_first_key_of_an_action_does_what_the_table_says(group: str, open_app: OpenApp) -> None:
@@ -1249,7 +1316,7 @@ def test_the_first_key_of_an_action_does_what_the_table_says(group: str, open_ap
         for place, name in enumerate(GROUPS[group]):
             if place:
                 await opened.begins_again(2)
-            await CHECKS[name](opened, BY_ID[name].keys.split(",")[0])
+            await CHECKS[name](opened, _first_key(name))
 
     on_app(open_app(size=size, number=2), steps)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from tui_loop.core.examples.table import ExampleTable
 from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.reader import LoopReader, RunView, Stamp, stamp_of
+from tui_loop.core.record.run_glance import RunGlance, glance_at
 from tui_loop.core.record.structs import LIVE, Iteration, Split
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.draft import Draft, new_draft, read_draft
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 COMPARE_SECONDS = 0.1
 """The time that a poll spends on comparisons; later polls make the remaining ones."""
+
+GLANCE_SECONDS = 0.05
+"""The same for the ends of journals."""
 
 EXAMPLES_SECONDS = 0.1
 """The same for the outcomes of other iterations."""
@@ -76,6 +81,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     queue or auto runs in the loop. `holdout_uses`: how often the holdout was evaluated, over all
     loops of the folder; it is counted when this loop evaluates it, and may lack later uses by
     other loops. `best`: the best config so far.
+    `glances`: what was read so far of when, where and over how many tokens each run was.
     """
 
     name: str
@@ -96,6 +102,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     unattended: Doing | None = None
     holdout_uses: int = 0
     best: Best | None = None
+    glances: Mapping[int, RunGlance] = {}
 
     def iteration(self, number: int | None) -> Iteration | None:
         """Returns the iteration with that number, if there is one."""
@@ -115,6 +122,8 @@ class LoopPoller:
         self._up_to_date: set[int] = set()
         self._iterations: tuple[Iteration, ...] = ()
         self._depths: tuple[int, ...] = ()
+        self._glanced: dict[int, Iteration] = {}
+        self._glances: Mapping[int, RunGlance] = {}
         self._best: tuple[object, Best | None] | None = None
         self._settings: tuple[Stamp, LoopSettings, str, str] | None = None
         self._draft: tuple[object, Draft | None, str] | None = None
@@ -198,6 +207,7 @@ class LoopPoller:
         examples, has_all = self._read_examples(request, numbers)
         # The selected iteration's examples come first; comparisons only once they are complete.
         is_complete = has_all and self._compare(request.rows)
+        is_complete = self._read_glances() and is_complete
         splits = self._splits(request.selected)
         return LoopSnapshot(
             name=self.loop.name,
@@ -218,6 +228,7 @@ class LoopPoller:
             unattended=doing(self.loop),
             holdout_uses=self._count_holdout_uses(splits.get("holdout")),
             best=self._find_best(),
+            glances=self._glances,
         )
 
     def _read_iterations(self) -> None:
@@ -225,6 +236,32 @@ class LoopPoller:
         if now is not self._iterations:
             self._iterations = now
             self._depths = depths_of(now)
+
+    def _read_glances(self) -> bool:
+        """Reads the ends of the journals that changed until the time is up; whether all are."""
+        started = time.monotonic()
+        fresh: dict[int, RunGlance] = {}
+        for each in self._iterations:
+            known = self._glanced.get(each.number)
+            if known is each:
+                continue
+            if time.monotonic() - started > GLANCE_SECONDS:
+                break
+            self._glanced[each.number] = each
+            found = self._glance_of(each.number)
+            if found != self._glances.get(each.number):
+                fresh[each.number] = found
+        if fresh:
+            self._glances = {**self._glances, **fresh}
+        return all(self._glanced.get(each.number) is each for each in self._iterations)
+
+    def _glance_of(self, number: int) -> RunGlance:
+        folder = self.loop.iteration(number)
+        try:
+            folder.check_place()
+        except BadInput:  # the iteration is shown as unreadable
+            return RunGlance()
+        return glance_at(folder.journal)
 
     def _find_best(self) -> Best | None:
         """Returns the best config; ranks again when an iteration has ended."""

@@ -25,6 +25,7 @@ SCOPES = {
     "workbench": "Loop and run",
     "list": "In a list",
     "iterations": "Iterations",
+    "columns": "Columns of a list",
     "config": "Config",
     "chart": "Chart",
     "failures": "Failures",
@@ -102,6 +103,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("list.top", "home,g", "top", "to the top", "list"),
     Action("list.bottom", "end,G", "bottom", "to the bottom", "list"),
     Action("list.open", "enter,l", "open", "open it", "list", "open"),
+    Action("iterations.filter", "f", "filter", "filter by terms or words", "iterations", "filter"),
+    Action("iterations.search", "slash", "search", "search changes and reasons", "iterations"),
+    Action("iterations.next_match", "n", "next_match", "next match", "iterations"),
+    Action("iterations.previous_match", "N", "previous_match", "previous match", "iterations"),
+    Action("iterations.sort", "o", "next_order", "sort by score, loss, time", "iterations", "sort"),
+    Action("iterations.reverse", "g v", "reverse", "reverse the order", "iterations"),
+    Action("iterations.columns", "g ,", "columns", "choose the columns", "iterations"),
+    Action("columns.toggle", "space", "tick", "show or hide a column", "columns"),
     Action("config.choice", "space", "next_choice", "next value", "config", "switch"),
     Action("config.reset", "u", "reset_field", "undo a field, as the parent has it", "config"),
     Action("config.reset_all", "U", "reset_all", "undo all fields (asks)", "config"),
@@ -282,7 +291,10 @@ def bindings_of(*ids: str) -> list[BindingType]:
 
 def keys_of(action: Action, keymap: dict[str, str]) -> list[str]:
     """The keys that an action has, as people write them: `?`, `ctrl+p`, `N`."""
-    names = keymap.get(action.id, action.keys).split(",")
+    keys = keymap.get(action.id, action.keys)
+    if keys.startswith(LEADER):  # its sign may be a comma
+        return [keys]
+    names = keys.split(",")
     return [_shown(name.strip()) for name in names if name.strip()]
 
 

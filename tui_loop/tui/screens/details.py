@@ -13,7 +13,7 @@ from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief, brief_number, duration, percent
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.compare_lines import PERCENT
-from tui_loop.tui.widgets.iterations import VERDICT_TONES, claim_in_words
+from tui_loop.tui.iteration_lines import VERDICT_TONES, claim_in_words
 from tui_loop.tui.widgets.toned import Part
 
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from tui_loop.core.compare.loop_list import LoopEntry
 from tui_loop.core.text.figures import loss, percent
 from tui_loop.tui.cells import fit, flat, width_of
-from tui_loop.tui.widgets.iterations import SIGNS
+from tui_loop.tui.iteration_lines import SIGNS
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
 

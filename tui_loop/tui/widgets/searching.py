@@ -49,6 +49,10 @@ class SearchablePane(Pane):
             changed=self._search,
         )
 
+    def leave_search(self) -> bool:
+        """Leaves what is typed, searched or filtered by; returns whether there was anything."""
+        raise NotImplementedError
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leaves a key to the workbench, where nothing is searched and it has a use for the key."""
         if action in MOVES and not self.search:

@@ -11,8 +11,10 @@ from tui_loop.core.examples.breakdown import Breakdown, breakdown_of, failed_cau
 from tui_loop.core.examples.query import Query, has_terms, parse, toggle_terms
 from tui_loop.core.examples.view import Order
 from tui_loop.core.snapshot import Examples
+from tui_loop.tui.iteration_columns import choice_of
 from tui_loop.tui.screens.breakdown import BreakdownScreen, Line, breakdown_lines
 from tui_loop.tui.widgets.failures import Choice, FailuresPane
+from tui_loop.tui.widgets.iterations import IterationsPane
 from tui_loop.tui.workbench.observing import LoopScreen
 
 WHOLE = ("is:", "cause:")
@@ -35,8 +37,12 @@ class Filtering(LoopScreen):
             }
         )
 
+    def on_iterations_pane_chosen(self, event: IterationsPane.Chosen) -> None:
+        self._remember(iterations=event.choice.plain)
+
     def restore_filter(self) -> None:
         """Lists what was listed when this loop was looked at last."""
+        self.query_one(IterationsPane).choose(choice_of(self._remembered().get("iterations")))
         last = self._remembered().get("last")
         if not isinstance(last, dict):
             return

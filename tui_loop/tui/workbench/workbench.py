@@ -167,7 +167,7 @@ class Workbench(
         if config.is_editing:
             config.editor.close()
             return
-        for pane in (self.query_one(FailuresPane), self.query_one(LogPane)):
+        for pane in (self.query_one(name) for name in (IterationsPane, FailuresPane, LogPane)):
             if (pane.field.is_open or pane.id == self.current) and pane.leave_search():
                 return
         if self.is_zoomed:
