@@ -25,6 +25,7 @@ from tui_loop.core.record.events import (
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import (
     as_json,
+    last_run_state,
     loop_state,
     reached_words,
     share_words,
@@ -76,7 +77,8 @@ def test_a_run_whose_lock_is_held_is_running_and_after_a_kill_interrupted(
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert iteration_of(folder).state == "interrupted"
-    assert loop_state(iterations_of(loop)) == "interrupted"
+    assert loop_state(iterations_of(loop)) == "idle"
+    assert last_run_state(iterations_of(loop)) == "interrupted"
 
 
 def test_a_run_without_lock_and_end_is_interrupted(loop: LoopFolder) -> None:
@@ -181,7 +183,8 @@ def one(number: int, state: State = "finished", **metrics: Any) -> Iteration:
     ("states", "state"),
     [
         ([], "new"),
-        (["finished", "failed"], "failed"),
+        (["finished", "failed"], "idle"),
+        (["finished", "queued"], "queued"),
         (["running", "finished"], "running"),
         (["finished", "stopping", "queued"], "stopping"),
     ],
@@ -264,3 +267,19 @@ def test_a_finished_run_and_one_that_took_no_step_have_no_share(loop: LoopFolder
         assert iteration.reach is None
         assert reached_words(iteration) == ""
         assert "reached" not in as_json(iteration)
+
+
+@pytest.mark.parametrize(
+    ("states", "last"),
+    [
+        ([], ""),
+        (["finished", "failed"], "failed"),
+        (["finished", "failed", "queued"], "failed"),
+        (["failed", "running"], ""),
+        (["queued"], ""),
+    ],
+)
+def test_how_the_last_run_ended_is_told_apart_from_the_state(
+    states: list[State], last: str
+) -> None:
+    assert last_run_state([one(number, each) for number, each in enumerate(states)]) == last

@@ -156,12 +156,23 @@ def diverged_at(iteration: Iteration | None) -> int | None:
     return step if isinstance(step, int) and not isinstance(step, bool) else None
 
 
-def loop_state(iterations: Sequence[Iteration]) -> str:
-    """Returns the state of a live iteration, else that of the newest one, or `new`."""
+def loop_state(iterations: Sequence[Iteration], queued: int = 0) -> str:
+    """Returns the state of a live iteration, else `queued`, `idle`, or `new` without iterations.
+
+    `queued`: the number of queued drafts. How the last run ended is no state of a loop.
+    """
     for iteration in iterations:
         if iteration.state in LIVE:
             return iteration.state
-    return iterations[-1].state if iterations else "new"
+    if queued or any(each.state == "queued" for each in iterations):
+        return "queued"
+    return "idle" if iterations else "new"
+
+
+def last_run_state(iterations: Sequence[Iteration]) -> str:
+    """Returns how the newest run ended, "" where it is live or nothing has run."""
+    ran = [each for each in iterations if each.state != "queued"]
+    return ran[-1].state if ran and ran[-1].state not in LIVE else ""
 
 
 def as_json(iteration: Iteration) -> dict[str, Any]:

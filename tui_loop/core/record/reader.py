@@ -152,6 +152,11 @@ class IterationReader:
         """Returns whether the journal is in memory."""
         return self._reads > 0
 
+    @property
+    def phase(self) -> str | None:
+        """Returns the phase of a live run as of the last poll."""
+        return self._state.phase
+
     def forget_run(self) -> None:
         """Drops the journal from memory; a later poll reads it from the start."""
         self._follower, self._state = Follower(self.folder.journal), RunState()

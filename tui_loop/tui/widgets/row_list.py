@@ -117,9 +117,14 @@ class RowList(Toned, can_focus=True):
         if self.count:
             self.post_message(self.Opened(self, self.cursor))
 
+    def row_on(self, y: int) -> int | None:
+        """The row on a line of the widget, None where there is none."""
+        index = y - self._head_lines + round(self.scroll_y)
+        return index if y >= self._head_lines and 0 <= index < self.count else None
+
     def on_click(self, event: events.Click) -> None:
-        index = event.y - self._head_lines + round(self.scroll_y)
-        if not 0 <= index < self.count or event.y < self._head_lines:
+        index = self.row_on(event.y)
+        if index is None:
             return
         if index == self.cursor and event.chain > 1:
             self.action_open()
