@@ -45,6 +45,13 @@ NAMED = {
     "list.up": "↑",
     "list.down": "↓",
     "list.open": "enter",
+    "iterations.filter": "f",
+    "iterations.search": "/",
+    "iterations.next_match": "n",
+    "iterations.previous_match": "N",
+    "iterations.sort": "o",
+    "iterations.columns": "g ,",
+    "log.follow": "end",
     "config.changed": "v",
     "config.find": "/",
     "config.why": "w",
@@ -74,7 +81,7 @@ NAMED = {
 }
 """The actions that the two pages mention, with the key that they give."""
 
-SIGNS = {"|", "●", "◐", "○"}
+SIGNS = {"|", "●", "◐", "○", "★"}
 """What is in backticks and is no key."""
 
 _SPAN = re.compile(r"`([^`\n]+)`")

@@ -510,6 +510,47 @@ for action, expected, keys in (
     does(action)(_changes_the_view(expected, *keys))
 
 
+async def _searching_the_queue(opened: Opened, text: str) -> QueueScreen:
+    screen = await _at_the_queue(opened)
+    await opened.press("slash")
+    await opened.type(text)
+    await opened.press("enter")
+    return screen
+
+
+@does("search.search")
+async def the_rows_of_a_list_are_searched(opened: Opened, key: str) -> None:
+    screen = await _at_the_queue(opened)
+    await opened.press("N")
+    await opened.tells("nothing is searched yet: / searches")
+    await opened.press(key)
+    await opened.type("no such draft")
+    await opened.shows("no match for no such draft")
+    await opened.press("escape")
+    assert opened.app.screen is screen
+    await opened.press("escape")
+
+
+@does("search.next_match")
+async def the_next_row_that_matches_is_gone_to(opened: Opened, key: str) -> None:
+    screen = await _searching_the_queue(opened, "r")
+    assert len(screen.search.rows) == 2
+    await opened.shows("match 1 of 2")
+    await opened.press(key)
+    await opened.shows("match 2 of 2")
+    assert screen.list.cursor == screen.search.rows[1]
+    await opened.press("escape", "escape")
+
+
+@does("search.previous_match")
+async def the_row_before_that_matches_is_gone_to(opened: Opened, key: str) -> None:
+    screen = await _searching_the_queue(opened, "r")
+    await opened.press(key)
+    await opened.shows("match 2 of 2")
+    assert screen.list.cursor == screen.search.rows[-1]
+    await opened.press("escape", "escape")
+
+
 @does("iterations.filter")
 async def iterations_that_meet_all_terms_are_listed(opened: Opened, key: str) -> None:
     await opened.press("1", key)

@@ -23,8 +23,8 @@ async def healthy_ones_are_shown(opened: Opened, *numbers: int) -> None:
     """Iterations that nobody touched are there with their figures."""
     rows = {
         0: r" 0 +base +2\.615 +0%",
-        1: r" 1 +baseline +1\.615 +42%",
-        2: r" 2 +num_train_epochs 2\.5 → 5 +0\.915 +71%",
+        1: r" 1 +(?:★ )?baseline +1\.615 +42%",
+        2: r" 2 +(?:★ )?num_train_epochs 2\.5 → 5 +0\.915 +71%",
         3: r" 3 +learning_rate 5e-3 → 20 +✗ diverged",
     }
     for number in numbers:

@@ -70,7 +70,7 @@ def test_a_large_screen_shows_all_panes_at_once(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         for title in TITLES:
             assert title in opened.text
-        figures = r"2 +num_train_epochs 2\.5 → 5 +0\.915 +71% +\+29 ±23 better\?"
+        figures = r"2 ★ num_train_epochs 2\.5 → 5 +0\.915 +71% +\+29 ±23 better\?"
         assert re.search(figures, opened.text)
         assert "because: it had not converged" in opened.text
         assert "train 0.174 · eval 0.424" in opened.text
@@ -495,7 +495,7 @@ def test_a_run_is_watched_from_its_start_to_its_examples(
         run.ends(examples=examples, tokens=tokens)
         await opened.shows("nothing runs", "4 of 24 failed", "run ended: finished")
         await opened.tells("4 finished, score 83%")
-        row = r"4 +└ learning_rate 5e-3 → 1e-3 .* 83% +\+12 ±17 no diff"
+        row = r"4 ★ └ learning_rate 5e-3 → 1e-3 .* 83% +\+12 ±17 no diff"
         await opened.until(lambda: re.search(row, opened.text), row)
         assert "draft, from 4: nothing changed yet" in opened.text
 

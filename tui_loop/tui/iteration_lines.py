@@ -84,13 +84,13 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
         lines.append([(" it has not begun: ", "muted"), ("a", "accent"), (" runs it", "muted")])
     if iteration.decision:
         lines.append(because)
-    best = snapshot.best
-    if best is not None and iteration.number in best.runs:
-        lines.append([(f" {BEST_SIGN} ", "good"), (best.words, "muted")])
     if compared := snapshot.comparisons.get(iteration.number):
         lines.append([(" ", ""), (claim_in_words(compared), "muted")])
     if iteration.verdict:
         lines.append(verdict_line(iteration.verdict))
+    best = snapshot.best
+    if best is not None and iteration.number in best.runs:
+        lines.append([(f" {BEST_SIGN} ", "good"), (best.words, "muted")])
     return lines
 
 

@@ -152,7 +152,7 @@ class ProgressScreen(RowsScreen):
     """Shows the progress as it is found; what is under the cursor is told in full below."""
 
     BINDINGS = bindings("progress")
-    scopes = ("progress", "list", "sheet", "app")
+    scopes = ("progress", "list", "search", "sheet", "app")
     FOOTER = (
         "list.open",
         "progress.enqueue",

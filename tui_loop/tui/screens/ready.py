@@ -92,7 +92,7 @@ class ReadyScreen(RowsScreen):
     """
 
     BINDINGS = bindings("ready")
-    scopes = ("ready", "list", "sheet", "app")
+    scopes = ("ready", "list", "search", "sheet", "app")
     DEFAULT_CSS = """
     ReadyScreen > #found { height: 14fr; }
     ReadyScreen > #shown { height: 9fr; }
