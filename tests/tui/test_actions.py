@@ -533,7 +533,7 @@ async def the_rows_of_a_list_are_searched(opened: Opened, key: str) -> None:
 
 @does("search.next_match")
 async def the_next_row_that_matches_is_gone_to(opened: Opened, key: str) -> None:
-    screen = await _searching_the_queue(opened, "r")
+    screen = await _searching_the_queue(opened, "s")
     assert len(screen.search.rows) == 2
     await opened.shows("match 1 of 2")
     await opened.press(key)
@@ -544,7 +544,7 @@ async def the_next_row_that_matches_is_gone_to(opened: Opened, key: str) -> None
 
 @does("search.previous_match")
 async def the_row_before_that_matches_is_gone_to(opened: Opened, key: str) -> None:
-    screen = await _searching_the_queue(opened, "r")
+    screen = await _searching_the_queue(opened, "s")
     await opened.press(key)
     await opened.shows("match 2 of 2")
     assert screen.list.cursor == screen.search.rows[-1]

@@ -67,3 +67,18 @@ def test_without_examples_the_terms_are_known_all_the_same() -> None:
     assert set(words.keys) == set(KEYS)
     assert [each.text for each in words.completions("cau")] == ["cause:"]
     assert words.completions("cause:") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "complete"),
+    [
+        ("is:failed label:re", "is:failed "),
+        ("is:failed label:refund", "is:failed label:refund"),
+        ("label:unknown", "label:unknown"),
+        ('label:"card', ""),
+        ("words", "words"),
+        ("label:", "label:"),
+    ],
+)
+def test_the_start_of_a_value_does_not_filter_yet(typed: str, complete: str) -> None:
+    assert WORDS.without_unfinished_value(typed) == complete

@@ -63,6 +63,17 @@ class Vocabulary(msgspec.Struct, frozen=True):
             completions.append(Completion(f'{rest}"' if is_quoted else rest, f"{head}{term}"))
         return completions
 
+    def without_unfinished_value(self, typed: str) -> str:
+        """Returns the typed text without a last term whose value is only the start of one."""
+        found = _LAST.search(typed)
+        if found is None or found["key"] is None:
+            return typed
+        value = found["value"].removeprefix('"').casefold()
+        known = self.values.get(found["key"], ())
+        if not value or any(each.casefold() == value for each in known):
+            return typed
+        return typed[: found.start()] if self.completions(typed) else typed
+
     def _of_keys(self, typed: str, word: str) -> list[Completion]:
         names = [*(f"{key}:" for key in self.keys), *(f"{name}>" for name in self.figures)]
         rests = [name[len(word) :] for name in names if word and name.startswith(word)]

@@ -218,7 +218,8 @@ class FailuresPane(SearchablePane):
 
     def _typed(self, text: str) -> None:
         """Filters by what has been typed so far, but for a term that is only begun."""
-        self._filter(without_unfinished_term(text))
+        whole = self._known_names().without_unfinished_value(text)
+        self._filter(without_unfinished_term(whole))
 
     def _filter(self, text: str) -> bool:
         """Filters by what is typed; whether it is a query."""
