@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 COMPARE_SECONDS = 0.1
 """The time that a poll spends on comparisons; later polls make the remaining ones."""
 
-GLANCE_SECONDS = 0.05
-"""The same for the ends of journals."""
+GLANCE_SECONDS = RANKING_SECONDS = 0.05
+"""The same for the ends of journals, and for the configs that are ranked."""
 
 EXAMPLES_SECONDS = 0.1
 """The same for the outcomes of other iterations."""
@@ -124,7 +124,8 @@ class LoopPoller:
         self._depths: tuple[int, ...] = ()
         self._glanced: dict[int, Iteration] = {}
         self._glances: Mapping[int, RunGlance] = {}
-        self._best: tuple[object, Best | None] | None = None
+        self._best: Best | None = None
+        self._ranked: object = None
         self._settings: tuple[Stamp, LoopSettings, str, str] | None = None
         self._draft: tuple[object, Draft | None, str] | None = None
         self._holdout_uses: tuple[object, int] = (None, 0)
@@ -207,6 +208,7 @@ class LoopPoller:
         examples, has_all = self._read_examples(request, numbers)
         # The selected iteration's examples come first; comparisons only once they are complete.
         is_complete = has_all and self._compare(request.rows)
+        is_complete = self._find_best() and is_complete
         is_complete = self._read_glances() and is_complete
         splits = self._splits(request.selected)
         return LoopSnapshot(
@@ -227,7 +229,7 @@ class LoopPoller:
             is_complete=is_complete,
             unattended=doing(self.loop),
             holdout_uses=self._count_holdout_uses(splits.get("holdout")),
-            best=self._find_best(),
+            best=self._best,
             glances=self._glances,
         )
 
@@ -263,12 +265,24 @@ class LoopPoller:
             return RunGlance()
         return glance_at(folder.journal)
 
-    def _find_best(self) -> Best | None:
-        """Returns the best config; ranks again when an iteration has ended."""
-        ended = tuple(id(each) for each in self._iterations if each.state not in LIVE)
-        if self._best is None or self._best[0] != ended:
-            self._best = ended, best_config(self._comparer, self._iterations)
-        return self._best[1]
+    def _find_best(self) -> bool:
+        """Ranks the configs again when an iteration has ended; returns whether that is done.
+
+        Most of the time goes into reading configs, so these are read until the time is up.
+        """
+        ended = [each for each in self._iterations if each.state not in LIVE]
+        key = tuple(map(id, ended))
+        if self._ranked == key:
+            return True
+        started = time.monotonic()
+        for each in ended:
+            if time.monotonic() - started > RANKING_SECONDS:
+                return False
+            with suppress(BadInput):  # one that cannot be read has no rank
+                self._comparer.config_key(each)
+        self._ranked = key
+        self._best = best_config(self._comparer, self._iterations)
+        return True
 
     def _compare(self, rows: tuple[int, ...]) -> bool:
         """Compares `rows` with their parents until the time is up; returns whether all are done.
