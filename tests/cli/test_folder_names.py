@@ -81,7 +81,7 @@ def test_list_has_a_row_for_each_folder_and_its_records_too(
     assert code == 0
     states = {each["name"]: each["state"] for each in json.loads(out)["loops"]}
     assert len(states) == len(ODD) + 3
-    assert (states[LOOP], states["begun"]) == ("finished", "new")
+    assert (states[LOOP], states["begun"]) == ("idle", "new")
     assert states["My Loop"] == states["out"] == "unreadable"
 
 

@@ -145,7 +145,9 @@ def test_the_log_is_events_one_a_line(review: Path) -> None:
 
 def test_the_shapes_are_those_that_others_rely_on(review: Path) -> None:
     listed = record("list", folder=review)["loops"][0]
-    assert set(listed) == {"name", "goal", "state", "iterations", "best", "updated"}
+    names = {"name", "goal", "state", "last_run", "queued", "iterations", "best", "updated"}
+    assert set(listed) == names
+    assert (listed["state"], listed["last_run"], listed["queued"]) == ("idle", "finished", 0)
     shown = record("show", LOOP, folder=review)
     assert set(shown) == {"name", "goal", "metric", "model", "closed", "iterations"}
     one = record("show", f"{LOOP}/1", folder=review)

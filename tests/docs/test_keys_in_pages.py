@@ -46,12 +46,21 @@ NAMED = {
     "list.up": "↑",
     "list.down": "↓",
     "list.open": "enter",
+    "iterations.filter": "f",
+    "iterations.search": "/",
+    "iterations.next_match": "n",
+    "iterations.previous_match": "N",
+    "iterations.sort": "o",
+    "iterations.columns": "g C",
+    "log.follow": "end",
     "config.changed": "v",
     "config.why": "a",
     "failures.filter": "f",
     "failures.search": "/",
-    "failures.sort": "S",
-    "failures.again": "F",
+    "failures.sort": "o",
+    "failures.breakdown": "g b",
+    "failures.again": "g n",
+    "field.complete": "tab",
     "breakdown.also": "space",
     "breakdown.name": "A",
     "example.worst": "n",
@@ -72,7 +81,7 @@ NAMED = {
 }
 """The actions that the two pages mention, with the key that they give."""
 
-SIGNS = {"|", "●", "◐", "○"}
+SIGNS = {"|", "●", "◐", "○", "★"}
 """What is in backticks and is no key."""
 
 _SPAN = re.compile(r"`([^`\n]+)`")

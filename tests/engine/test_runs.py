@@ -144,7 +144,7 @@ def test_the_same_record_run_again_gives_the_same_losses(tiny_loop: MakeLoop) ->
     assert first.metrics["eval_loss"] == second.metrics["eval_loss"]
     other_seed = loop.run("seed=43", parent=1)
     assert losses_of(loop, 3) != losses_of(loop, 1)
-    assert other_seed.title == "1 again, seed 43"
+    assert other_seed.title == "replicate of 1, seed 43"
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ from tui_loop.tui.screens.asking import AskingScreen
 from tui_loop.tui.screens.auto import AutoDialog
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.check import CheckScreen
+from tui_loop.tui.screens.columns import ColumnsScreen
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.diagnosis import DiagnosisScreen
 from tui_loop.tui.screens.example import ExampleScreen
@@ -58,8 +59,9 @@ from tui_loop.tui.settings import Memory, Settings, read_settings
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FAILED, FailuresPane
+from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.field_list import WHY
-from tui_loop.tui.widgets.iterations import DRAFT, IterationTable
+from tui_loop.tui.widgets.iterations import DRAFT, IterationsPane, IterationTable
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.layout import PANES
@@ -612,7 +614,107 @@ for action, expected, keys in (
     does(action)(_changes_the_view(expected, *keys))
 
 
-@does("failures.filter")
+async def _searching_the_queue(opened: Opened, text: str) -> QueueScreen:
+    screen = await _at_the_queue(opened)
+    await opened.press("slash")
+    await opened.type(text)
+    await opened.press("enter")
+    return screen
+
+
+@does("search.search")
+async def the_rows_of_a_list_are_searched(opened: Opened, key: str) -> None:
+    screen = await _at_the_queue(opened)
+    await opened.press("N")
+    await opened.tells("nothing is searched yet: / searches")
+    await opened.press(key)
+    await opened.type("no such draft")
+    await opened.shows("no match for no such draft")
+    await opened.press("escape")
+    assert opened.app.screen is screen
+    await opened.press("escape")
+
+
+@does("search.next_match")
+async def the_next_row_that_matches_is_gone_to(opened: Opened, key: str) -> None:
+    screen = await _searching_the_queue(opened, "s")
+    assert len(screen.search.rows) == 2
+    await opened.shows("match 1 of 2")
+    await opened.press(key)
+    await opened.shows("match 2 of 2")
+    assert screen.list.cursor == screen.search.rows[1]
+    await opened.press("escape", "escape")
+
+
+@does("search.previous_match")
+async def the_row_before_that_matches_is_gone_to(opened: Opened, key: str) -> None:
+    screen = await _searching_the_queue(opened, "s")
+    await opened.press(key)
+    await opened.shows("match 2 of 2")
+    assert screen.list.cursor == screen.search.rows[-1]
+    await opened.press("escape", "escape")
+
+
+@does("iterations.filter")
+async def iterations_that_meet_all_terms_are_listed(opened: Opened, key: str) -> None:
+    await opened.press("1", key)
+    await opened.type("state:failed")
+    await opened.press("enter")
+    await opened.shows("1 of 4 · state:failed")
+    await opened.press("escape")
+    await opened.hides("1 of 4")
+
+
+@does("iterations.search")
+async def an_iteration_is_searched(opened: Opened, key: str) -> None:
+    await opened.press("1", key)
+    await opened.type("faster")
+    await opened.press("enter")
+    await opened.shows("match 1 of 1")
+    assert opened.bench.selected == 3
+    await opened.press("escape")
+
+
+@does("iterations.sort")
+async def iterations_have_another_order(opened: Opened, key: str) -> None:
+    await opened.press("1")
+    for order in ("score", "eval loss", "lr", "time", "tokens", "tok/s"):
+        await opened.press(key)
+        await opened.shows(f"by {order}")
+    await opened.press(key)
+    await opened.hides("by tok/s")
+
+
+@does("iterations.reverse")
+async def the_newest_iteration_comes_first(opened: Opened, key: str) -> None:
+    await opened.press("1", key)
+    await opened.shows("by number, reversed")
+    rows = opened.get(IterationTable)
+    assert [rows.key_of(at) for at in range(rows.count)] == [3, 2, 1, 0, DRAFT]
+    await opened.press(key)
+
+
+@does("iterations.columns")
+async def columns_are_offered(opened: Opened, key: str) -> None:
+    await opened.press("1", key)
+    await opened.shows("□ lr", "learning rate", "space shows or hides one")
+    assert isinstance(opened.app.screen, ColumnsScreen)
+    await opened.press("enter")
+    await opened.until(lambda: opened.app.screen is opened.bench)
+
+
+@does("columns.toggle")
+async def a_column_comes_and_goes(opened: Opened, key: str) -> None:
+    await opened.press("1", "g C", key)
+    await opened.shows("■ train loss")
+    assert opened.get(IterationsPane).choice.columns == ("train loss",)
+    await opened.press(key)
+    await opened.shows("□ train loss")
+    assert opened.get(IterationsPane).choice.columns == ()
+    await opened.press("escape")
+
+
+@does("failures.breakdown")
 async def what_fails_is_counted(opened: Opened, key: str) -> None:
     await opened.press("4")
     await opened.shows("7 of 24 failed")
@@ -652,7 +754,7 @@ async def the_order_is_turned_round(opened: Opened, key: str) -> None:
     await opened.press(key)
 
 
-@does("failures.search")
+@does("failures.filter")
 async def only_examples_that_meet_all_terms_are_listed(opened: Opened, key: str) -> None:
     await opened.press("4", key)
     await opened.type("is:failed NUMBER 23")
@@ -676,25 +778,119 @@ async def steps_are_left_out_then_all_but_warnings(opened: Opened, key: str) -> 
     await opened.shows("step 30  loss")
 
 
-@does("log.search")
-async def only_lines_with_a_text_are_listed(opened: Opened, key: str) -> None:
-    await opened.press("5", key)
-    await opened.type("LONGER")
-    pane = opened.get(LogPane)
-    await opened.until(lambda: pane.list.count == 1)
-    await opened.shows("12 prompts are longer", "/LONGER")
+@does("failures.search")
+async def an_example_is_searched_and_no_other_leaves_the_list(opened: Opened, key: str) -> None:
+    await opened.press("4", key)
+    await opened.type("NUMBER 23")
+    table = opened.get(FailuresPane).list
+    await opened.shows("match 1 of 1")
+    assert "number 23" in table.at(table.cursor).prompt
+    assert table.count == 7
     await opened.press("enter", "escape")
-    assert pane.list.count > 30
+    await opened.hides("match 1 of 1")
+
+
+def _goes_to_matches(
+    pane: type[Any], number: str, text: str, wanted: Callable[[list[int]], int]
+) -> Check:
+    """Checks which of several matches a key goes to from the first one."""
+
+    async def check(opened: Opened, key: str) -> None:
+        await opened.press(number, "home")
+        if all(key not in each.keys.split(",") for each in ACTIONS if each.scope == "workbench"):
+            await opened.press(key)
+            await opened.tells("nothing is searched yet: / searches")
+        await opened.press("slash")
+        await opened.type(text)
+        await opened.press("enter", "home")
+        box = opened.get(pane)
+        matches = box.search.rows
+        assert len(matches) > 2
+        box.main.set_cursor(matches[0])
+        await opened.press(key)
+        assert box.main.cursor == wanted(matches)
+        await opened.shows(f"match {matches.index(wanted(matches)) + 1} of {len(matches)}")
+        await opened.press("escape")
+
+    return check
+
+
+def _second(matches: list[int]) -> int:
+    return matches[1]
+
+
+def _last(matches: list[int]) -> int:
+    return matches[-1]
+
+
+does("iterations.next_match")(_goes_to_matches(IterationsPane, "1", "e", _second))
+does("iterations.previous_match")(_goes_to_matches(IterationsPane, "1", "e", _last))
+does("failures.next_match")(_goes_to_matches(FailuresPane, "4", "number 2", _second))
+does("failures.previous_match")(_goes_to_matches(FailuresPane, "4", "number 2", _last))
+does("log.next_match")(_goes_to_matches(LogPane, "5", "loss", _second))
+does("log.previous_match")(_goes_to_matches(LogPane, "5", "loss", _last))
+
+
+@does("log.search")
+async def a_line_is_searched_with_the_lines_around_it(opened: Opened, key: str) -> None:
+    await opened.press("5")
+    pane = opened.get(LogPane)
+    before = pane.list.count
+    await opened.press(key)
+    await opened.type("LONGER")
+    await opened.shows("step 15  loss", "12 prompts are longer", "step 16  loss", "match 1 of 1")
+    assert "longer" in pane.list.lines[pane.list.cursor].text
+    assert pane.list.count == before
+    await opened.press("enter", "escape")
+    await opened.hides("match 1 of 1")
 
 
 @does("log.follow")
 async def the_newest_line_is_followed_again(opened: Opened, key: str) -> None:
     await opened.press("5", "up")
-    await opened.shows("standing, 0 new: F follows")
+    await opened.shows("end follows")
     await opened.press(key)
     await opened.shows("following")
     rows = opened.get(LogPane).list
     assert rows.cursor == rows.count - 1
+
+
+async def _typing_a_filter(opened: Opened) -> Field:
+    await opened.press("4", "f")
+    field = opened.get(FailuresPane).field
+    await opened.type("cause:wrong")
+    await opened.until(lambda: field.suggestion is not None)
+    return field
+
+
+@does("field.complete")
+async def the_suggestion_is_taken(opened: Opened, key: str) -> None:
+    field = await _typing_a_filter(opened)
+    await opened.shows("cause:wrong_label")
+    await opened.press(key)
+    assert field.value == "cause:wrong_label"
+    assert field.has_focus
+    await opened.press("enter", "escape")
+
+
+@does("field.next")
+async def another_suggestion_is_shown(opened: Opened, key: str) -> None:
+    field = await _typing_a_filter(opened)
+    await opened.type("label:")
+    await opened.until(lambda: field.suggestion is not None and len(field.completions) == 4)
+    await opened.press(key)
+    assert field.suggestion == field.completions[1]
+    await opened.press("escape", "escape")
+
+
+@does("field.previous")
+async def the_suggestion_before_is_shown(opened: Opened, key: str) -> None:
+    field = await _typing_a_filter(opened)
+    await opened.type("label:")
+    await opened.until(lambda: field.suggestion is not None and len(field.completions) == 4)
+    await opened.press(key)
+    assert field.suggestion == field.completions[-1]
+    await opened.press("escape", "escape")
 
 
 def _scrolls(expected: Callable[[Any], float], *before: str) -> Check:
@@ -916,7 +1112,7 @@ async def the_example_is_copied(opened: Opened, key: str) -> None:
 
 async def _at_what_fails(opened: Opened, term: str) -> BreakdownScreen:
     """The breakdown, with the cursor on a term."""
-    await opened.press("4", "f")
+    await opened.press("4", "g d")
     await opened.until(lambda: isinstance(opened.app.screen, BreakdownScreen))
     screen = opened.app.screen
     assert isinstance(screen, BreakdownScreen)
@@ -945,7 +1141,7 @@ async def a_term_is_added_and_taken_away(opened: Opened, key: str) -> None:
 @does("breakdown.name")
 async def a_filter_is_named_and_chosen_by_its_name(opened: Opened, key: str) -> None:
     pane = opened.get(FailuresPane)
-    await opened.press("4", "slash")
+    await opened.press("4", "f")
     await opened.type("is:passed label:refund")
     await opened.press("enter")
     screen = await _at_what_fails(opened, "is:broken")
@@ -1034,7 +1230,7 @@ async def the_training_row_is_read_in_full(opened: Opened, key: str) -> None:
 async def _generating_again(opened: Opened) -> AgainScreen:
     await opened.press("4")
     await opened.shows("7 of 24 failed")
-    await opened.press("F", "enter")
+    await opened.press("g n", "enter")
     await opened.until(lambda: isinstance(opened.app.screen, AgainScreen))
     assert isinstance(opened.app.screen, AgainScreen)
     return opened.app.screen
@@ -1263,6 +1459,10 @@ async def later_answers_are_read(opened: Opened, key: str) -> None:
     await opened.until(lambda: screen.sheet.scroll_y > before)
 
 
+def _first_key(name: str) -> str:
+    return BY_ID[name].keys.split(",")[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_first_key_of_an_action_does_what_the_table_says(group: str, open_app: OpenApp) -> None:
@@ -1272,7 +1472,7 @@ def test_the_first_key_of_an_action_does_what_the_table_says(group: str, open_ap
         for place, name in enumerate(GROUPS[group]):
             if place:
                 await opened.begins_again(2)
-            await CHECKS[name](opened, BY_ID[name].keys.split(",")[0])
+            await CHECKS[name](opened, _first_key(name))
 
     on_app(open_app(size=size, number=2), steps)
 
@@ -1546,11 +1746,11 @@ def test_a_click_on_a_tab_goes_to_its_pane(open_app: OpenApp) -> None:
 def test_keys_of_one_packet_land_in_the_field_that_the_first_opened(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4")
-        for key, sign in (("slash", "/"), *((each, each) for each in "pinrsq")):
-            opened.app.post_message(events.Key(key, sign))
+        for key in "fpinrsq":
+            opened.app.post_message(events.Key(key, key))
         opened.app.post_message(events.Key("backspace", None))
         pane = opened.get(FailuresPane)
-        await opened.until(lambda: pane.choice.query.text == "is:failed pinrs")
+        await opened.until(lambda: pane.choice.query.text == "pinrs")
         assert isinstance(opened.app.screen, Workbench)
         assert opened.app.return_code is None
 
@@ -1562,8 +1762,8 @@ def test_a_key_that_comes_with_the_enter_of_a_field_is_for_what_had_the_focus_be
 ) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4")
-        for key in ("slash", "enter", "enter"):
-            opened.app.post_message(events.Key(key, "/" if key == "slash" else None))
+        for key in ("f", "enter", "enter"):
+            opened.app.post_message(events.Key(key, "f" if key == "f" else None))
         await opened.until(lambda: isinstance(opened.app.screen, ExampleScreen))
 
     on_app(open_app(number=2), steps)

@@ -24,7 +24,7 @@ async def begun(opened: Opened, text: str = "") -> AgainScreen:
     """Generates what is listed again, with what is asked for and `text`."""
     await opened.press("4")
     await opened.shows("7 of 24 failed")
-    await opened.press("F")
+    await opened.press("g n")
     assert opened.get(FailuresPane).field.is_open
     if text:
         await opened.type(text)
@@ -76,7 +76,7 @@ def test_the_settings_go_along_and_wrong_ones_are_refused_where_they_are_typed(
     async def steps(opened: Opened) -> None:
         await opened.press("4")
         await opened.shows("7 of 24 failed")
-        await opened.press("F")
+        await opened.press("g n")
         field = opened.get(FailuresPane).field
         for text, said in (
             ("lora.r=2", "has no effect here"),
@@ -132,7 +132,7 @@ def test_only_the_first_of_very_many_are_generated(
 
 def test_without_listed_examples_there_is_nothing_to_generate(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("4", "F")
+        await opened.press("4", "g n")
         await opened.tells("no example is listed")
         assert not opened.get(FailuresPane).field.is_open
 

@@ -22,7 +22,7 @@ KEYS = {
     "run": ["N", "r"],
     "resume": ["1", "end", "k", "a"],
     "ask": ["t"],
-    "retry": ["4", "F", "enter"],
+    "retry": ["4", "g n", "enter"],
     "auto": ["B"],
     "queue": ["Q", "R", "r"],
     "holdout": ["Y", "L", "l"],
@@ -72,7 +72,7 @@ def test_a_key_runs_no_foreign_code_without_consent(
 @pytest.mark.slow
 def test_looking_at_a_loop_never_asks(open_app: OpenApp, foreign: LoopFolder, canary: Path) -> None:
     async def steps(opened: Opened) -> None:
-        for key in ("1", "2", "3", "4", "enter", "escape", "f", "escape", "5", "d", "escape"):
+        for key in ("1", "2", "3", "4", "enter", "escape", "g d", "escape", "5", "d", "escape"):
             await opened.press(key)
         for key in ("m", "1", "k", "c", "escape", "P", "escape", "I", "escape", "Y", "escape"):
             await opened.press(key)

@@ -158,7 +158,7 @@ async def looks_at_all(opened: Opened, *keys: str) -> None:
 
 
 async def lists_all(opened: Opened) -> None:
-    await opened.press("slash")
+    await opened.press("f")
     await opened.type("")
     await opened.press("enter")
     await opened.until(lambda: opened.get(FailuresPane).choice.query == Query())
@@ -176,10 +176,11 @@ def test_no_pane_obeys_what_a_finished_iteration_says(
         await looks_at_all(opened, "1", "2", "z", "down", "down", "end", "v", "3", "4")
         await lists_all(opened)
         await opened.shows("␛[31mred␛[0m")
-        await looks_at_all(opened, "end", "home", "S", "slash")
+        await looks_at_all(opened, "end", "home", "o", "slash")
         await opened.type("INST")
         assert_harmless(opened)
-        await opened.press("slash", "end", "space", *("x\x1b[2J\u202e"))
+        await looks_at_all(opened, "enter", "n", "escape")
+        await opened.press("f", "end", "space", *("x\x1b[2J\u202e"))
         assert_harmless(opened)
         await looks_at_all(opened, "enter", "escape", "5", "z", "1", "m")
 
@@ -239,7 +240,7 @@ def test_nothing_that_is_counted_or_named_is_obeyed(
     opened_at: list[BreakdownScreen] = []
 
     async def steps(opened: Opened) -> None:
-        await opened.press("4", "f")
+        await opened.press("4", "g d")
         await opened.until(lambda: isinstance(opened.app.screen, BreakdownScreen))
         screen = opened.app.screen
         assert isinstance(screen, BreakdownScreen)
@@ -255,7 +256,7 @@ def test_nothing_that_is_counted_or_named_is_obeyed(
             await looks_at_all(opened, "space", "space")
         await looks_at_all(opened, "end", "pageup", "enter")
         assert opened.app.screen is opened.bench
-        await looks_at_all(opened, "f", "escape", "escape")
+        await looks_at_all(opened, "g d", "escape", "escape")
 
     on_app(open_app(size=size, number=2), steps)
     text = "".join(line.name + line.figures for line in opened_at[0].list.lines)
@@ -387,7 +388,7 @@ def test_what_is_copied_is_as_it_is_recorded(open_app: OpenApp, hostile_loop: Lo
     async def steps(opened: Opened) -> None:
         await opened.press("4")
         await lists_all(opened)
-        await opened.press(*["S"] * 5, "home", "y")
+        await opened.press(*["o"] * 5, "home", "y")
         await opened.tells("copied: 0 ␛[31mred␛[0m")
         assert opened.app.clipboard.startswith("0 \x1b[31mred\x1b[0m \x1b]52;")
 

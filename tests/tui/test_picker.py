@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.tui.choosing import HOSTILE, SHOWN, FakeBackend, Opened, on_loops
@@ -51,7 +52,8 @@ def test_a_loop_has_its_state_its_best_and_its_goal_at_every_size(
         await opened.press("g")
         await opened.shows("begun", "○ new", "no iterations", "إجابة رسائل العملاء [/foo]")
         await opened.press("G")
-        await opened.shows("support-tiny", "✓ finished", "2  66%", "6 iterations", "updated 20")
+        await opened.shows("support-tiny", "· idle", "2  66%")
+        await opened.shows("6 iterations", "updated 20")
         await opened.shows("goal: tell what a customer wants")
 
     on_loops(folder, steps, size=size)
@@ -223,3 +225,19 @@ def test_a_folder_that_is_a_file_is_said_to_be_one(tmp_path: Path) -> None:
         assert opened.picker
 
     on_loops(tmp_path, steps)
+
+
+@pytest.mark.parametrize("size", SIZES[1:])
+def test_a_loop_whose_last_run_failed_is_idle(folder: Path, size: tuple[int, int]) -> None:
+    last = LoopsFolder(folder / "loops").loop("support-tiny").iteration(6)
+    summary = last.read_summary()
+    assert summary is not None
+    last.write_summary(msgspec.structs.replace(summary, state="failed"))
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("G")
+        await opened.shows("· idle", "2  6")
+        await opened.until(lambda: "last run failed" in " ".join(opened.text.split()))
+        assert "✗" not in opened.text
+
+    on_loops(folder, steps, size=size)

@@ -31,7 +31,7 @@ def test_each_iteration_is_a_line_with_bars_on_one_scale(open_app: OpenApp) -> N
     async def steps(opened: Opened) -> None:
         screen = await progress(opened)
         await opened.shows("the best so far is 2", "4 iterations", "score 0% ──", "loss 0.")
-        await opened.shows("1 * baseline", "2 * num", "42%", "71%", "├")
+        await opened.shows("1 ☆ baseline", "2 ★ num", "42%", "71%", "├")
         assert isinstance(screen.rows.chosen, msgspec.Struct)
         assert screen.rows.key_of(screen.rows.cursor) == 2
         await opened.shows_in("#shown", "score 71% (51 to 85) over 24 examples")

@@ -97,7 +97,7 @@ def test_an_example(open_app: OpenApp) -> None:
 
 def test_what_fails(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("4", "f")
+        await opened.press("4", "g d")
         await opened.shows("taken for")
         await looks(opened, "breakdown")
 

@@ -139,7 +139,7 @@ def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
         failed = sum(not row.passed for row in rows)
         await opened.press("4")
         await opened.shows(f"{failed} of 12 failed" if failed else "no example has failed")
-        await opened.press("slash")
+        await opened.press("f")
         await opened.type("")
         await opened.press("enter")
         await opened.shows("12 of 12 · all")

@@ -68,7 +68,7 @@ def test_a_large_screen_shows_all_panes_at_once(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         for title in TITLES:
             assert title in opened.text
-        figures = r"2 +num_train_epochs 2\.5 → 5 +0\.915 +71% +\+29 ±23 better\?"
+        figures = r"2 ★ num_train_epochs 2\.5 → 5 +0\.915 +71% +\+29 ±23 better\?"
         assert re.search(figures, opened.text)
         assert "because: it had not converged" in opened.text
         assert "train 0.174 · eval 0.424" in opened.text
@@ -574,7 +574,7 @@ def test_a_run_is_watched_from_its_start_to_its_examples(
         await opened.shows("nothing runs", "4 of 24 failed", "run ended: finished")
         await opened.tells("4 finished, score 83%")
         await opened.press("1")
-        row = r"4 +└ learning_rate 5e-3 → 1e-3 .* 83% +\+12 ±17 no diff"
+        row = r"4 ★ └ learning_rate 5e-3 → 1e-3 .* 83% +\+12 ±17 no diff"
         await opened.until(lambda: re.search(row, opened.text), row)
         assert "draft, from 4: nothing changed yet" in opened.text
 
@@ -903,15 +903,15 @@ def test_the_log_follows_until_one_scrolls_up_and_counts_what_comes(
         run.says("the newest line")
         await opened.shows("the newest line")
         await opened.press("up", "up")
-        await opened.shows("standing, 0 new: F follows")
+        await opened.shows("end follows")
         seen = [line[:78] for line in opened.lines[3:-4]]  # without the scroll bar
         run.steps(*[1.0] * 40, first=31)
-        await opened.shows("standing, 40 new: F follows")
+        await opened.shows("+40 lines, end follows")
         assert [line[:78] for line in opened.lines[3:-4]] == seen
-        await opened.press("F")
+        await opened.press("end")
         await opened.shows("step 70  loss 1 ", "following")
         await opened.press("up")
-        await opened.shows("standing, 0 new")
+        await opened.shows("end follows")
         await opened.press("down")
         await opened.shows("following")
         run.dies()
@@ -928,18 +928,18 @@ def test_the_log_passes_what_comes_later_through_search_and_level(
         await opened.press("5", "f", "f")
         pane = opened.get(LogPane)
         await opened.until(lambda: pane.list.count == 0)
-        await opened.shows("warnings", "it has said nothing")
+        await opened.shows("warnings", "no line passes: f shows more")
         run.steps(1.8, first=3).says("beware", level="warning", source="data")
         await opened.shows("! data: beware", "warn 1")
         assert pane.list.count == 1
         await opened.press("slash")
         await opened.type("later")
-        await opened.until(lambda: pane.list.count == 0)
+        await opened.shows("no match for later")
         run.says("it came Later", level="error", source="data")
-        await opened.shows("✗ data: it came Later", "/later")
-        assert pane.list.count == 1
-        await opened.press("enter", "escape")
+        await opened.shows("! data: beware", "✗ data: it came Later", "match 1 of 1")
         assert pane.list.count == 2
+        await opened.press("enter", "escape")
+        await opened.hides("match 1 of 1")
         run.dies()
 
     on_app(open_app(size=SMALL), steps)
@@ -964,14 +964,14 @@ def test_the_log_keeps_a_bounded_number_of_lines(
             await opened.press("up")
         standing = pane.list.lines[pane.list.cursor].text
         run.steps(*[0.5] * 20, first=111)
-        await opened.shows("standing, 20 new")
+        await opened.shows("+20 lines, end follows")
         assert pane.list.count == 50
         assert pane.list.lines[pane.list.cursor].text == standing
         run.steps(*[0.4] * 200, first=131)
         await opened.until(lambda: pane.list.lines[-1].text.startswith("step 330"))
         assert pane.list.count == 50
         assert not pane.list.is_following
-        await opened.press("F")
+        await opened.press("end")
         await opened.shows("step 330  loss 0.4")
         run.dies()
 

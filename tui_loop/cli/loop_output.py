@@ -9,6 +9,7 @@ import msgspec
 
 from tui_loop.cli.output import Output
 from tui_loop.core.commands import command
+from tui_loop.core.compare.best import BEST_SIGN, best_config, best_mark
 from tui_loop.core.compare.claims import brief_delta
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.diagnosis.findings import verdict_words
@@ -21,7 +22,7 @@ from tui_loop.core.examples.annotations import (
     read_annotations,
 )
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.core.record.iteration import as_json, state_words
+from tui_loop.core.record.iteration import as_json, share_words, state_words
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
@@ -133,6 +134,7 @@ def _print_iterations_table(
     """Prints one line per iteration; on a narrow terminal the reasons follow below the table."""
     rows = []
     comparer = Comparer(reader)
+    best = best_config(comparer, iterations)
     by_number = {iteration.number: iteration for iteration in iterations}
     for iteration in iterations:
         metrics, parent = iteration.metrics, by_number.get(iteration.parent or 0)
@@ -140,6 +142,7 @@ def _print_iterations_table(
         rows.append(
             [
                 str(iteration.number),
+                best_mark(iteration.number, best.number if best is not None else None),
                 "" if iteration.parent is None else str(iteration.parent),
                 iteration.title,
                 figures.rate(rate) if parent is None or rate != _learning_rate(parent) else "",
@@ -152,15 +155,24 @@ def _print_iterations_table(
                 iteration.decision,
             ]
         )
-    head = ["#", "from", "change", "lr", "train loss", "eval loss", "score", "vs parent"]
+    head = ["#", "", "from", "change", "lr", "train loss", "eval loss", "score", "vs parent"]
     head += ["verdict", "state"]
-    right = (0, 1, 3, 4, 5, 6, 7)
+    right = (0, 2, 4, 5, 6, 7, 8)
     if out.width >= WIDE:
-        out.table([*head, "decision"], rows, right=right, flexible=(10, 2))
-        return
+        out.table([*head, "decision"], rows, right=right, flexible=(11, 3))
+    else:
+        _print_narrow(head, rows, right, out)
+    if best is not None:
+        out.paragraph(f"{BEST_SIGN} {best.words}")
+
+
+def _print_narrow(
+    head: Sequence[str], rows: Sequence[list[str]], right: Sequence[int], out: Output
+) -> None:
+    """Prints the table without the reasons, which follow below it."""
     short = {"train loss": "train", "eval loss": "eval"}
     narrow = [short.get(name, name) for name in head]
-    out.table(narrow, [row[:-1] for row in rows], right=right, flexible=(2,))
+    out.table(narrow, [row[:-1] for row in rows], right=right, flexible=(3,))
     for row in rows:
         if row[-1]:
             out.paragraph(f"{row[0]} because: {row[-1]}")
@@ -182,8 +194,12 @@ def _verdict(iteration: Iteration) -> str:
 
 def _state(iteration: Iteration) -> str:
     if iteration.error is not None and iteration.state == "failed":
-        return f"failed: {iteration.error.get('kind')}"
-    return state_words(iteration.state, iteration.silence)
+        share = share_words(iteration)
+        kind = iteration.error.get("kind")
+        return f"failed: {kind} at {share}" if share else f"failed: {kind}"
+    share = share_words(iteration)
+    words = state_words(iteration.state, iteration.silence)
+    return f"{words} at {share}" if share else words
 
 
 def queue_status(loop: LoopFolder) -> dict[str, Any] | None:

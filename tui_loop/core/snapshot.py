@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tui_loop.core.compare.best import Best, best_config
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.compare.contrast import Contrast, contrast_of
 from tui_loop.core.errors import BadInput, TuiLoopError
@@ -25,6 +27,7 @@ from tui_loop.core.examples.view import ExampleView
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.iteration import next_parent
 from tui_loop.core.record.reader import LoopReader, RunView, Stamp, stamp_of
+from tui_loop.core.record.run_glance import RunGlance, glance_at
 from tui_loop.core.record.structs import LIVE, Iteration, Split
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.draft import Draft, new_draft, read_draft
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 
 COMPARE_SECONDS = 0.1
 """The time that a poll spends on comparisons; later polls make the remaining ones."""
+
+GLANCE_SECONDS = RANKING_SECONDS = 0.05
+"""The same for the ends of journals, and for the configs that are ranked."""
 
 EXAMPLES_SECONDS = 0.1
 """The same for the outcomes of other iterations."""
@@ -81,7 +87,9 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     `comparisons` has the comparisons with parents that are made so far. `unattended`: whether the
     queue or auto runs in the loop. `holdout_uses`: how often the holdout was evaluated, over all
     loops of the folder; it is counted when this loop evaluates it, and may lack later uses by
-    other loops. `auto_end`: why auto stopped, if no iteration has been created since.
+    other loops. `auto_end`: why auto stopped, if no iteration has been created since. `best`: the
+    best config so far. `glances`: what was read so far of when, where and over how many tokens each
+    run was.
     """
 
     name: str
@@ -102,6 +110,8 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     unattended: Doing | None = None
     holdout_uses: int = 0
     auto_end: AutoEnd | None = None
+    best: Best | None = None
+    glances: Mapping[int, RunGlance] = {}
 
     def iteration(self, number: int | None) -> Iteration | None:
         """Returns the iteration with that number, if there is one."""
@@ -121,6 +131,10 @@ class LoopPoller:
         self._up_to_date: set[int] = set()
         self._iterations: tuple[Iteration, ...] = ()
         self._depths: tuple[int, ...] = ()
+        self._glanced: dict[int, Iteration] = {}
+        self._glances: Mapping[int, RunGlance] = {}
+        self._best: Best | None = None
+        self._ranked: object = None
         self._settings: tuple[Stamp, LoopSettings, str, str] | None = None
         self._draft: tuple[object, Draft | None, str] | None = None
         self._holdout_uses: tuple[object, int] = (None, 0)
@@ -204,6 +218,8 @@ class LoopPoller:
         examples, has_all = self._read_examples(request, numbers)
         # The selected iteration's examples come first; comparisons only once they are complete.
         is_complete = has_all and self._compare(request.rows)
+        is_complete = self._find_best() and is_complete
+        is_complete = self._read_glances() and is_complete
         splits = self._splits(request.selected)
         return LoopSnapshot(
             name=self.loop.name,
@@ -224,6 +240,8 @@ class LoopPoller:
             unattended=doing(self.loop),
             holdout_uses=self._count_holdout_uses(splits.get("holdout")),
             auto_end=self._read_auto_end(),
+            best=self._best,
+            glances=self._glances,
         )
 
     def _read_iterations(self) -> None:
@@ -231,6 +249,51 @@ class LoopPoller:
         if now is not self._iterations:
             self._iterations = now
             self._depths = depths_of(now)
+
+    def _read_glances(self) -> bool:
+        """Reads the ends of the journals that changed until the time is up; whether all are."""
+        started = time.monotonic()
+        fresh: dict[int, RunGlance] = {}
+        for each in self._iterations:
+            known = self._glanced.get(each.number)
+            if known is each:
+                continue
+            if time.monotonic() - started > GLANCE_SECONDS:
+                break
+            self._glanced[each.number] = each
+            found = self._glance_of(each.number)
+            if found != self._glances.get(each.number):
+                fresh[each.number] = found
+        if fresh:
+            self._glances = {**self._glances, **fresh}
+        return all(self._glanced.get(each.number) is each for each in self._iterations)
+
+    def _glance_of(self, number: int) -> RunGlance:
+        folder = self.loop.iteration(number)
+        try:
+            folder.check_place()
+        except BadInput:  # the iteration is shown as unreadable
+            return RunGlance()
+        return glance_at(folder.journal)
+
+    def _find_best(self) -> bool:
+        """Ranks the configs again when an iteration has ended; returns whether that is done.
+
+        Most of the time goes into reading configs, so these are read until the time is up.
+        """
+        ended = [each for each in self._iterations if each.state not in LIVE]
+        key = tuple(map(id, ended))
+        if self._ranked == key:
+            return True
+        started = time.monotonic()
+        for each in ended:
+            if time.monotonic() - started > RANKING_SECONDS:
+                return False
+            with suppress(BadInput):  # one that cannot be read has no rank
+                self._comparer.config_key(each)
+        self._ranked = key
+        self._best = best_config(self._comparer, self._iterations)
+        return True
 
     def _compare(self, rows: tuple[int, ...]) -> bool:
         """Compares `rows` with their parents until the time is up; returns whether all are done.

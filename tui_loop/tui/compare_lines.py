@@ -16,8 +16,8 @@ from tui_loop.core.text.similarity import word_diff
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.example_lines import Lines
 from tui_loop.tui.hints import in_keys
+from tui_loop.tui.iteration_lines import claim_tone
 from tui_loop.tui.widgets.changed_list import Causes, Sides, said_by, why_words
-from tui_loop.tui.widgets.iterations import claim_tone
 from tui_loop.tui.widgets.toned import Part
 
 METRICS = ("train_loss", "eval_loss", "score", "macro_f1", "passed", "total", "steps")

@@ -25,7 +25,7 @@ from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.readiness import Checklist
 from tui_loop.tui.cells import fit, width_of
-from tui_loop.tui.widgets.iterations import VERDICT_TONES
+from tui_loop.tui.iteration_lines import VERDICT_TONES
 from tui_loop.tui.widgets.sheet import wrapped
 from tui_loop.tui.widgets.toned import Part
 

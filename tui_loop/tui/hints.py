@@ -25,7 +25,7 @@ ACTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "show": ("pane.iterations",),
     "log": ("pane.log",),
     "failures": ("pane.failures",),
-    "failures --summary": ("pane.failures", "failures.filter"),
+    "failures --summary": ("pane.failures", "failures.breakdown"),
     "compare": ("loop.mark", "loop.compare"),
     "diagnose": ("loop.diagnosis",),
     "patterns": ("loop.patterns",),

@@ -10,21 +10,22 @@ from tui_loop.core.patterns.all_patterns import Patterns
 from tui_loop.core.patterns.pattern import Pattern, by_field, shown
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.text import figures
-from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.cells import flat
 from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.wrapped_list import Cell, WrappedList
 
 WEIGHTS = {"law": ("●", "accent"), "so far": ("○", "muted")}
 """The sign of what holds for more than half of the runs, as sure as can be, and of the rest."""
 
 ROLE, VALUE, CAME, CLAIM = 8, 10, 19, 24
+COUNT, LEAST_CLAIM = 9, 10
 
 
-class PatternList(RowList):
-    """A heading a field, then its patterns."""
+class PatternList(WrappedList):
+    """A heading a field, then its patterns, whose sentences wrap."""
 
     def __init__(self) -> None:
-        super().__init__(id="pattern-list")
+        super().__init__("pattern-list")
         self.rows: list[Pattern | str] = []
         self.why_empty: list[str] = []
 
@@ -60,16 +61,18 @@ class PatternList(RowList):
             self.rows = fresh
             self.rows_changed(key)
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def cells(self, index: int, width: int) -> list[Cell]:
         row = self.rows[index]
         if isinstance(row, str):
-            return [("  ", ""), (row, "strong")]
+            return [([("  ", "")], 2), ([(row, "strong")], width - 2)]
         sign, tone = WEIGHTS[row.weight]
+        count = f"{row.count} of {row.total} "
+        size = max(COUNT, len(count))
         return [
-            self.pointer(index),
-            (f"{sign} ", tone),
-            (fit(f"{row.count} of {row.total}", 9), "muted"),
-            (flat(row.sentence), ""),
+            ([self.pointer(index)], 2),
+            ([(f"{sign} ", tone)], 2),
+            ([(count, "muted")], size),
+            ([(flat(row.sentence), "")], width - 4 - size),
         ]
 
 
@@ -81,11 +84,11 @@ class Behind(msgspec.Struct, frozen=True):
     is_other: bool
 
 
-class EvidenceList(RowList):
+class EvidenceList(WrappedList):
     """The iterations behind a pattern; those of the loop that is open can be gone to."""
 
     def __init__(self, loop: str) -> None:
-        super().__init__(id="evidence-list")
+        super().__init__("evidence-list")
         self.rows: list[Behind] = []
         self._loop = loop
         self._pattern: Pattern | None = None
@@ -118,24 +121,27 @@ class EvidenceList(RowList):
             self.rows_changed()
             self.set_cursor(0, tell=False)
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def cells(self, index: int, width: int) -> list[Cell]:
         row, pattern = self.rows[index], self._pattern
         is_here = row.place.startswith(f"{self._loop}/")
         room = max(16, width - ROLE - VALUE - CAME - CLAIM)
         place_width = min(room, max(len(each.place) for each in self.rows))
-        parts = [
-            self.pointer(index),
-            (fit("against" if row.is_other else "", ROLE), "muted"),
-            (fit(flat(_tail(row.place, place_width)), place_width), "" if is_here else "muted"),
+        cells: list[Cell] = [
+            ([self.pointer(index)], 2),
+            ([("against" if row.is_other else "", "muted")], ROLE),
+            ([(flat(row.place), "" if is_here else "muted")], place_width),
         ]
         if row.trial is None or pattern is None:
-            return parts
+            return cells
         came, tone = _came(row.trial)
+        left = width - 2 - ROLE - place_width - 2 - VALUE - 1 - CAME
         return [
-            *parts,
-            (f"  {fit(flat(shown(row.trial.value(pattern.field))), VALUE)} ", "strong"),
-            (fit(came, CAME), tone),
-            (_claim(row.trial, pattern), "muted"),
+            *cells,
+            ([("  ", "")], 2),
+            ([(flat(shown(row.trial.value(pattern.field))), "strong")], VALUE),
+            ([(" ", "")], 1),
+            ([(came, tone)], CAME),
+            ([(_claim(row.trial, pattern), "muted")], max(LEAST_CLAIM, left)),
         ]
 
 
@@ -147,11 +153,6 @@ def pattern_lines(pattern: Pattern) -> list[list[Part]]:
         lines.append([("  ", ""), (f"but {flat(pattern.otherwise)}", "warn")])
     lines.append([("  ", ""), (pattern.figures, "muted")])
     return lines
-
-
-def _tail(place: str, width: int) -> str:
-    """The end of a long place, which names the loop."""
-    return place if len(place) <= width else f"…{place[-width + 1 :]}"
 
 
 def _came(trial: Trial) -> tuple[str, str]:

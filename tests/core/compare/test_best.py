@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.core.conftest import MakeFinished
 from tui_loop.cli.main import main
-from tui_loop.core.compare.best import best_of
+from tui_loop.core.compare.best import best_config, best_mark, best_of
 from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.compare.loop_list import LoopsReader
 from tui_loop.core.compare.progress import ProgressReader
@@ -18,6 +18,7 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration, State
 from tui_loop.core.report.gather import report_of
+from tui_loop.core.report.sections import iterations as iterations_section
 from tui_loop.core.workflow.autopilot_log import best_summary
 from tui_loop.core.workflow.holdout import loops_of
 from tui_loop.core.workflow.suggestion_source import History
@@ -112,3 +113,48 @@ def test_another_evaluation_is_not_ranked_though_it_has_a_score(
     assert otherwise_words(progress) == (
         "evaluated differently from the newest one, not comparable: 0, 1 (lengths, loss)"
     )
+
+
+def test_the_best_says_the_mean_over_its_runs_and_the_next_best(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished([1.0] * 8 + [0.0] * 2)
+    finished([1.0] * 7 + [0.0] * 3, "lora.r=4", parent=1)
+    finished([1.0] * 9 + [0.0], "training.seed=8", parent=1)
+    best = best_config(Comparer(LoopReader(loop)), LoopReader(loop).iterations())
+    assert best is not None
+    assert (best.number, best.runs) == (1, (1, 3))
+    assert best.words == (
+        "best: mean score 85% over 2 runs of this config (1, 3); next best 70% (2)"
+    )
+    assert [best_mark(number, best.number) for number in (1, 2, 3)] == ["★", "", ""]
+
+
+def test_a_repeated_seed_counts_once_in_the_mean_and_the_words_say_so(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished([1.0] * 8 + [0.0] * 2)
+    finished([1.0] * 6 + [0.0] * 4, parent=1)
+    best = best_config(Comparer(LoopReader(loop)), LoopReader(loop).iterations())
+    assert best is not None
+    assert best.words == "best: mean score 80% over 2 runs of this config with 1 seed (1, 2)"
+
+
+def test_the_best_of_a_single_run_and_without_scores_is_explained_too(loop: LoopFolder) -> None:
+    iterations = [one(1, eval_loss=0.5), one(2, eval_loss=0.25)]
+    best = best_config(Comparer(LoopReader(loop)), iterations)
+    assert best is not None
+    assert best.words == ("best: eval loss 0.250, one run of this config; next best 0.500 (1)")
+    assert best_config(Comparer(LoopReader(loop)), [one(0, score=1.0)]) is None
+
+
+def test_the_same_sign_marks_the_best_in_show_in_progress_and_in_the_report(
+    loop: LoopFolder, finished: MakeFinished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished([1.0] * 5 + [0.0] * 5)
+    finished([1.0] * 9 + [0.0], "lora.r=4", parent=1)
+    for words in (["show", loop.name], ["progress", loop.name]):
+        assert main(["--loops", str(loop.path.parent), *words]) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if "★" in line]
+        assert [line.split()[:2] for line in lines if line.lstrip()[0].isdigit()] == [["2", "★"]]
+    assert "2 ★" in str(iterations_section(report_of(loop)))

@@ -16,6 +16,7 @@ from tui_loop.core.compare.comparison import Comparison, claim_of
 from tui_loop.core.errors import BadInput, NotFound
 from tui_loop.core.paired_stats import mcnemar, paired_interval, spread_interval
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Example
 
 MakeFinished = Callable[..., IterationFolder]
@@ -119,6 +120,27 @@ def test_two_seeds_of_one_config_are_training_noise_and_never_better_or_worse(
     assert result.p_value < 0.01
     assert list(result.config) == ["training.seed"]
     assert re.fullmatch(r"\+65 ±\d\d noise", brief_delta(result))
+
+
+def test_an_identical_rerun_with_the_same_results_is_called_identical(
+    loop: LoopFolder, finished: MakeFinished
+) -> None:
+    finished(LOW)
+    finished(LOW, parent=1)
+    finished(HIGH, parent=1)
+    same, other = compare(loop, 1, 2), compare(loop, 1, 3)
+    assert (same.claim, same.is_identical, brief_delta(same)) == (
+        "training noise",
+        True,
+        "identical",
+    )
+    assert claim_words(same)[-1] == (
+        "no change:",
+        "both have the same config, rows and seed, and gave the same results",
+    )
+    assert not other.is_identical  # the same seed, and the machine made a difference
+    assert brief_delta(other).endswith("noise")
+    assert LoopReader(loop).iteration(2).title == "identical to 1"
 
 
 def test_an_iteration_against_itself_differs_in_nothing(

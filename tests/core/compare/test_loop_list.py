@@ -6,12 +6,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tui_loop.core.compare.loop_list import LoopEntry, LoopsReader
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.folders import LoopFolder, LoopSettings
+from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
+from tui_loop.core.workflow import queue
+from tui_loop.core.workflow.queue import QueuedDraft
 
 
 def test_a_loop_has_its_goal_state_and_best(
@@ -20,7 +23,7 @@ def test_a_loop_has_its_goal_state_and_best(
     finished([0.0, 0.0], base=True)
     finished([1.0, 0.0])
     entry = LoopsReader(LoopsFolder(loop.path.parent)).poll()[0]
-    assert (entry.name, entry.state, entry.iterations) == (loop.name, "finished", 1)
+    assert (entry.name, entry.state, entry.iterations) == (loop.name, "idle", 1)
     assert entry.goal == loop.read_settings().goal
     assert entry.best == 1
     assert entry.updated_at.year > 2000
@@ -83,3 +86,27 @@ def test_no_folder_is_no_loops_and_a_file_in_its_place_is_an_error(tmp_path: Pat
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadInput, match="Not a directory"):
         LoopsReader(LoopsFolder(tmp_path / "file")).poll()
+
+
+def test_a_loop_is_idle_after_a_run_that_failed_and_queued_with_drafts(
+    loop: LoopFolder, finished: Callable[..., IterationFolder]
+) -> None:
+    folder = finished([1.0, 0.0])
+    summary = folder.read_summary()
+    assert summary is not None
+    folder.write_summary(msgspec.structs.replace(summary, state="failed"))
+    reader = LoopsReader(LoopsFolder(loop.path.parent))
+    entry = reader.poll()[0]
+    assert (entry.state, entry.state_words, entry.last_run) == ("idle", "idle", "failed")
+    queue.add(loop, QueuedDraft(1, "more", {"lora.r": 4}), QueuedDraft(1, "less", {"lora.r": 2}))
+    entry = reader.poll()[0]
+    assert (entry.state, entry.state_words, entry.queued) == ("queued", "2 queued", 2)
+
+
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [("training", "training"), ("preparing", "loading"), ("", "starting")],
+)
+def test_a_live_loop_says_what_its_run_is_doing(phase: str, words: str) -> None:
+    assert LoopEntry("a", state="running", phase=phase).state_words == words
+    assert LoopEntry("a", state="paused", phase=phase).state_words == "paused"

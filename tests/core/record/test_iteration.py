@@ -8,16 +8,34 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.core.record.test_lock import holding_process
-from tui_loop.core.record.events import AnyEvent, MetricsLogged, RequestSeen, RunEnded, RunStarted
+from tui_loop.core.record.events import (
+    AnyEvent,
+    Evaluated,
+    MetricsLogged,
+    PhaseStarted,
+    Progressed,
+    RequestSeen,
+    RunEnded,
+    RunStarted,
+)
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.iteration import as_json, loop_state, next_parent, state_of
+from tui_loop.core.record.iteration import (
+    as_json,
+    last_run_state,
+    loop_state,
+    next_parent,
+    reached_words,
+    share_words,
+    state_of,
+)
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.record.state import RunState
-from tui_loop.core.record.structs import Iteration, State
+from tui_loop.core.record.structs import Iteration, Reached, State
 from tui_loop.core.workflow.plan import create_iteration, plan_next
 
 MakeFinished = Callable[..., IterationFolder]
@@ -60,7 +78,8 @@ def test_a_run_whose_lock_is_held_is_running_and_after_a_kill_interrupted(
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert iteration_of(folder).state == "interrupted"
-    assert loop_state(iterations_of(loop)) == "interrupted"
+    assert loop_state(iterations_of(loop)) == "idle"
+    assert last_run_state(iterations_of(loop)) == "interrupted"
 
 
 def test_a_run_without_lock_and_end_is_interrupted(loop: LoopFolder) -> None:
@@ -165,7 +184,8 @@ def one(number: int, state: State = "finished", **metrics: Any) -> Iteration:
     ("states", "state"),
     [
         ([], "new"),
-        (["finished", "failed"], "failed"),
+        (["finished", "failed"], "idle"),
+        (["finished", "queued"], "queued"),
         (["running", "finished"], "running"),
         (["finished", "stopping", "queued"], "stopping"),
     ],
@@ -210,3 +230,87 @@ def test_the_next_parent_is_the_newest_sound_iteration_of_the_lineage(
 def test_an_unreadable_iteration_is_nobodys_parent() -> None:
     unreadable = Iteration(number=2, parent=1, state="unreadable")
     assert next_parent([trained(1, None), unreadable]) == 1
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed", "interrupted"])
+def test_an_unfinished_run_says_how_far_it_came_and_what_it_measured(
+    loop: LoopFolder, state: Any
+) -> None:
+    folder = create(loop)
+    happened(
+        folder,
+        STARTED,
+        PhaseStarted(name="training"),
+        Progressed(phase="training", done=40, total=76),
+        Evaluated(step=40, epoch=0.5, values={"eval_loss": 1.21}),
+        Progressed(phase="training", done=41, total=76),
+        PhaseStarted(name="saving"),
+        *([] if state == "interrupted" else [RunEnded(state=state)]),
+    )
+    iteration = iteration_of(folder)
+    assert reached_words(iteration) == (
+        f"{state} at 41 of 76 steps (53%), eval loss 1.210 at step 40"
+    )
+    assert share_words(iteration) == "53%"
+    assert as_json(iteration)["reached"] == {
+        "steps": 41,
+        "total": 76,
+        "eval_loss": 1.21,
+        "eval_step": 40,
+    }
+
+
+def test_a_summary_of_an_earlier_version_gets_its_share_of_the_steps_from_the_journal(
+    loop: LoopFolder,
+) -> None:
+    folder = create(loop)
+    happened(
+        folder,
+        STARTED,
+        PhaseStarted(name="training"),
+        Progressed(phase="training", done=3, total=4),
+        RunEnded(state="stopped"),
+    )
+    summary = iteration_of(folder)
+    folder.write_summary(msgspec.structs.replace(summary, reached=msgspec.UNSET))
+    assert reached_words(iteration_of(folder)) == "stopped at 3 of 4 steps (75%)"
+
+
+@pytest.mark.parametrize(
+    ("reached", "share"),
+    [(Reached(1, 5000), "1%"), (Reached(4999, 5000), "99%"), (Reached(7), ""), (None, "")],
+)
+def test_a_share_of_the_steps_is_never_none_nor_all_of_them(
+    reached: Reached | None, share: str
+) -> None:
+    iteration = Iteration(
+        number=1, state="stopped", reached=msgspec.UNSET if reached is None else reached
+    )
+    assert share_words(iteration) == share
+
+
+def test_a_finished_run_and_one_that_took_no_step_have_no_share(loop: LoopFolder) -> None:
+    first, second = create(loop), create(loop)
+    trained = Progressed(phase="training", done=4, total=4)
+    happened(first, STARTED, PhaseStarted(name="training"), trained, RunEnded(state="finished"))
+    happened(second, STARTED, PhaseStarted(name="loading"), RunEnded(state="stopped"))
+    for iteration in (iteration_of(first), iteration_of(second)):
+        assert iteration.reach is None
+        assert reached_words(iteration) == ""
+        assert "reached" not in as_json(iteration)
+
+
+@pytest.mark.parametrize(
+    ("states", "last"),
+    [
+        ([], ""),
+        (["finished", "failed"], "failed"),
+        (["finished", "failed", "queued"], "failed"),
+        (["failed", "running"], ""),
+        (["queued"], ""),
+    ],
+)
+def test_how_the_last_run_ended_is_told_apart_from_the_state(
+    states: list[State], last: str
+) -> None:
+    assert last_run_state([one(number, each) for number, each in enumerate(states)]) == last

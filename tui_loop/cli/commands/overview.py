@@ -37,11 +37,12 @@ def _run_list(args: argparse.Namespace, out: Output) -> int:
         )
         return 0
     out.table(
-        ["loop", "state", "iterations", "best", "updated", "goal"],
+        ["loop", "state", "last run", "iterations", "best", "updated", "goal"],
         [
             [
                 each.name,
-                state_words(each.state, each.silent_s),
+                state_words(each.state_words, each.silent_s),
+                each.last_run,
                 str(each.iterations),
                 _best(each),
                 f"{each.updated_at.astimezone():%Y-%m-%d %H:%M}" if each.updated else "",
@@ -49,8 +50,8 @@ def _run_list(args: argparse.Namespace, out: Output) -> int:
             ]
             for each in loops
         ],
-        right=(2,),
-        flexible=(5,),
+        right=(3,),
+        flexible=(6,),
     )
     return 0
 
@@ -61,6 +62,8 @@ def _loop_record(loop: LoopEntry) -> dict[str, Any]:
         "goal": _goal(loop),
         "state": loop.state,
         **({} if loop.silent_s is None else {"silent_s": loop.silent_s}),
+        "last_run": loop.last_run or None,
+        "queued": loop.queued,
         "iterations": loop.iterations,
         "best": loop.best,
         "updated": loop.updated_at.isoformat(timespec="seconds"),

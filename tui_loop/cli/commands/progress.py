@@ -7,10 +7,12 @@ import sys
 
 from tui_loop.cli.arguments import add_json
 from tui_loop.cli.output import Output, shell_hints
-from tui_loop.core.compare.progress import Point, Progress, ProgressReader
+from tui_loop.core.compare.progress import Progress, ProgressReader
 from tui_loop.core.compare.progress_text import (
+    MARKS,
     best_words,
     config_words,
+    mark_of,
     otherwise_words,
     pair_words,
     reach_words,
@@ -55,7 +57,7 @@ def _print(progress: Progress, out: Output) -> None:
     out.line()
     out.paragraph(
         f"bars: 95% intervals over the {progress.unit}; another seed may change a result more; "
-        "*: the best so far; !: evaluated differently"
+        f"{MARKS}"
     )
     if differences := otherwise_words(progress):
         out.paragraph(differences)
@@ -79,7 +81,7 @@ def _print_table(progress: Progress, out: Output) -> None:
     rows = [
         [
             str(each.number),
-            _mark(each),
+            mark_of(each, progress),
             config_words(each),
             each.title,
             figures.percent(each.score.delta) if each.score else "",
@@ -101,10 +103,6 @@ def _signs() -> Signs:
     except (UnicodeEncodeError, LookupError):
         return ASCII
     return UNICODE
-
-
-def _mark(point: Point) -> str:
-    return "*" if point.is_new_best else "!" if point.differs else ""
 
 
 def _strip(interval: Interval | None, scale: Scale | None, width: int, signs: Signs) -> str:

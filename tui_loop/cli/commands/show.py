@@ -14,6 +14,8 @@ from tui_loop.cli.loop_output import (
     queue_text,
 )
 from tui_loop.cli.output import Output
+from tui_loop.core.compare.best import BEST_SIGN, best_config
+from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.diagnosis.diagnose import Diagnoser
 from tui_loop.core.diagnosis.findings import expected_of, verdict_words
@@ -21,7 +23,7 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.annotations import read_annotations
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.core.record.iteration import state_words
+from tui_loop.core.record.iteration import reached_words, state_words
 from tui_loop.core.record.reader import LoopReader, iteration_of
 from tui_loop.core.record.results import is_by_source, metrics_by_source
 from tui_loop.core.record.structs import RESUMABLE, Iteration
@@ -71,6 +73,10 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
     out.line(f"{loop.name}/{iteration.number}  {iteration.title}  ({state}{parent})")
     if iteration.decision:
         out.line(f"why: {iteration.decision}")
+    if reached := reached_words(iteration):
+        out.paragraph(reached)
+    if best := _best_words(loop, iteration.number):
+        out.paragraph(best)
     _print_prediction(loop, iteration, out)
     if iteration.error:
         out.line(f"error: {iteration.error.get('message')}")
@@ -106,6 +112,14 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
         )
     if words := system_words(iteration.system):
         out.paragraph(words)
+
+
+def _best_words(loop: LoopFolder, number: int) -> str:
+    """Returns why the iteration is a run of the best config, "" if it is none."""
+    reader = LoopReader(loop)
+    with reader.steady():
+        best = best_config(Comparer(reader), reader.iterations())
+    return f"{BEST_SIGN} {best.words}" if best is not None and number in best.runs else ""
 
 
 def _print_prediction(loop: LoopFolder, iteration: Iteration, out: Output) -> None:

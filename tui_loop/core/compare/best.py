@@ -18,6 +18,14 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import number
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.stats import sample_variance
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
+
+BEST_SIGN = "★"
+"""Marks the first run of the best config wherever iterations are listed."""
+
+EARLIER_BEST_SIGN = "☆"
+"""Marks what was the best when it finished."""
 
 _FIGURES = ("score", "eval_loss", "train_loss")
 
@@ -29,6 +37,12 @@ def best_runs(comparer: Comparer, iterations: Sequence[Iteration]) -> tuple[Iter
     config. Only iterations that can be ranked with the newest finished one count. The first run
     gives the config its number.
     """
+    ranked = _ranked(comparer, iterations)
+    return tuple(ranked[0]) if ranked else ()
+
+
+def _ranked(comparer: Comparer, iterations: Sequence[Iteration]) -> list[list[Iteration]]:
+    """Returns the runs of all configs that can be ranked, the best config first."""
     finished = [each for each in iterations if each.state == "finished"]
     counting = [each for each in finished if each.number > 0 and can_rank(each, finished[-1])]
     groups = runs_by_config(comparer, counting)
@@ -40,7 +54,8 @@ def best_runs(comparer: Comparer, iterations: Sequence[Iteration]) -> tuple[Iter
         for score, loss in [(spread_of(runs, "score"), spread_of(runs, "eval_loss"))]
         if score is not None or loss is not None
     ]
-    return tuple(max(ranked, key=lambda each: each[:2])[2]) if ranked else ()
+    ranked.sort(key=lambda each: each[:2], reverse=True)
+    return [runs for _, _, runs in ranked]
 
 
 def can_rank(one: Iteration, other: Iteration) -> bool:
@@ -62,19 +77,6 @@ def best_of(comparer: Comparer, iterations: Sequence[Iteration]) -> int | None:
     return runs[0].number if runs else None
 
 
-def mean_metrics(runs: Sequence[Iteration]) -> dict[str, Any]:
-    """Returns the metrics of the first run, with means over all runs for score and losses."""
-    if not runs:
-        return {}
-    metrics = dict(runs[0].metrics)
-    for name in _FIGURES:
-        values = [number(each.metrics.get(name)) for each in runs]
-        finite = [each for each in values if each is not None and math.isfinite(each)]
-        if len(runs) > 1 and finite:
-            metrics[name] = fmean(finite)
-    return metrics
-
-
 class Spread(msgspec.Struct, frozen=True):
     """A metric over the runs of one config.
 
@@ -84,6 +86,84 @@ class Spread(msgspec.Struct, frozen=True):
     mean: float
     deviation: float | None
     runs: int
+
+
+class Best(msgspec.Struct, frozen=True):
+    """The best config: the numbers of its runs, their figures, and those of the next best one.
+
+    `next`: the number of the next best config, None where there is no other.
+    """
+
+    runs: tuple[int, ...]
+    score: Spread | None
+    loss: Spread | None
+    next: int | None = None
+    next_score: Spread | None = None
+    next_loss: Spread | None = None
+
+    @property
+    def number(self) -> int:
+        """Returns the number of the first run, which is the one that is marked."""
+        return self.runs[0]
+
+    @property
+    def words(self) -> str:
+        """Returns `best: mean score 68% over 2 runs of this config (4, 5); next best 47% (2)`."""
+        by_score = self.score is not None
+        mean = _figure(self.score if by_score else self.loss, by_score)
+        name = "score" if by_score else "eval loss"
+        runs = f"{name} {mean}, one run of this config"
+        if len(self.runs) > 1:
+            seeds = (self.score if by_score else self.loss) or self.loss
+            with_seeds = (
+                f" with {counted(seeds.runs, 'seed')}"
+                if seeds is not None and seeds.runs < len(self.runs)
+                else ""
+            )
+            numbers = ", ".join(map(str, self.runs))
+            runs = f"mean {name} {mean} over {len(self.runs)} runs of this config{with_seeds}"
+            runs += f" ({numbers})"
+        following = _figure(self.next_score if by_score else self.next_loss, by_score)
+        return f"best: {runs}" + (f"; next best {following} ({self.next})" if following else "")
+
+
+def _figure(spread: Spread | None, by_score: bool) -> str:
+    if spread is None:
+        return ""
+    return figures.percent(spread.mean) if by_score else figures.loss(spread.mean)
+
+
+def best_config(comparer: Comparer, iterations: Sequence[Iteration]) -> Best | None:
+    """Returns the best config and the next best one, None where nothing can be ranked."""
+    ranked = _ranked(comparer, iterations)
+    if not ranked:
+        return None
+    following = ranked[1] if len(ranked) > 1 else []
+    return Best(
+        tuple(each.number for each in ranked[0]),
+        spread_of(ranked[0], "score"),
+        spread_of(ranked[0], "eval_loss"),
+        following[0].number if following else None,
+        spread_of(following, "score"),
+        spread_of(following, "eval_loss"),
+    )
+
+
+def best_mark(number: int, best: int | None) -> str:
+    """Returns the sign of the best config's first run, "" for any other iteration."""
+    return BEST_SIGN if number == best else ""
+
+
+def mean_metrics(runs: Sequence[Iteration]) -> dict[str, Any]:
+    """Returns the metrics of the first run, with means over all runs for score and losses."""
+    if not runs:
+        return {}
+    metrics = dict(runs[0].metrics)
+    for name in _FIGURES:
+        spread = spread_of(runs, name)
+        if len(runs) > 1 and spread is not None:
+            metrics[name] = spread.mean
+    return metrics
 
 
 def runs_by_config(comparer: Comparer, iterations: Iterable[Iteration]) -> list[list[Iteration]]:

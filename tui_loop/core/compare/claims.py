@@ -48,6 +48,9 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
     if result.change is None:
         return lines
     runs = result.replicates
+    if result.is_identical:
+        text = "both have the same config, rows and seed, and gave the same results"
+        return [*lines, ("no change:", text)]
     if result.claim == SEED_NOISE:
         text = f"both are runs of one config, so this is {SEED_NOISE}"
         if runs[0] > 1:
@@ -73,10 +76,12 @@ def brief_delta(comparison: Comparison | None) -> str:
     """Returns `+21 ±15 better`: points, half the 95% interval, claim (`better?`: one run of each).
 
     The change of the loss where there is no score or the loss decides: `loss -0.42 better?`. For
-    two runs of one config: `+1 ±8 noise`.
+    two runs of one config: `+1 ±8 noise`, or `identical`.
     """
     if comparison is None or comparison.change is None:
         return ""
+    if comparison.is_identical:
+        return "identical"
     certain = comparison.claim.removeprefix("consistent with ")
     word = _BRIEF.get(certain, certain) + ("?" if certain != comparison.claim else "")
     if comparison.is_by_loss:

@@ -105,6 +105,16 @@ class Comparison(msgspec.Struct, frozen=True):
         return f"{points(self.change)} points"
 
     @property
+    def is_identical(self) -> bool:
+        """Returns whether both are runs of one config with one seed, with the same results."""
+        return (
+            self.claim == SEED_NOISE
+            and SEED not in self.config
+            and not (self.fixed or self.broken)
+            and all(not each.delta for each in (self.interval, self.loss) if each is not None)
+        )
+
+    @property
     def has_spread(self) -> bool:
         """Returns whether the intervals include the training noise of both configs."""
         return min(self.replicates) >= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,19 @@ import msgspec
 
 from tui_loop.core.compare.best import best_runs, mean_metrics
 from tui_loop.core.compare.comparison import Comparer
-from tui_loop.core.errors import BadInput
+from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.core.record.iteration import loop_state
+from tui_loop.core.record.iteration import last_run_state, loop_state
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader, Stamp, stamp_of
 from tui_loop.core.record.structs import LIVE
+from tui_loop.core.workflow.queue import read_queue
 
 _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
+
+_PHASES = {"preparing": "loading"}
+"""The status of a phase that has no status of its own name."""
 
 
 class LoopEntry(msgspec.Struct, frozen=True):
@@ -26,6 +32,8 @@ class LoopEntry(msgspec.Struct, frozen=True):
     `iterations`: the number of trained iterations. `best`: the first run of the best config.
     `metrics`: its means over the runs of that config. `updated`: unix seconds. `problem`: why the
     loop cannot be read, "" if it can. `silent_s`: of its live run, None unless that is silent.
+    `phase`: of its live run. `queued`: the number of queued drafts. `last_run`: how the newest run
+    ended, "" where it is live or nothing has run.
     """
 
     name: str
@@ -37,6 +45,16 @@ class LoopEntry(msgspec.Struct, frozen=True):
     updated: float = 0.0
     problem: str = ""
     silent_s: int | None = None
+    phase: str = ""
+    queued: int = 0
+    last_run: str = ""
+
+    @property
+    def state_words(self) -> str:
+        """Returns what the loop is doing: `idle`, `training`, `2 queued`, `closed`."""
+        if self.state == "running":
+            return _PHASES.get(self.phase, self.phase) or "starting"
+        return f"{self.queued} queued" if self.state == "queued" and self.queued else self.state
 
     @property
     def updated_at(self) -> datetime:
@@ -51,6 +69,7 @@ class LoopsReader:
         self.loops = loops
         self._readers: dict[str, LoopReader] = {}
         self._comparers: dict[str, Comparer] = {}
+        self._queues: dict[str, tuple[Stamp, int]] = {}
         self._settings: dict[str, tuple[Stamp, str, str, bool]] = {}
 
     def poll(self) -> tuple[LoopEntry, ...]:
@@ -69,7 +88,9 @@ class LoopsReader:
         iterations = reader.iterations()
         comparer = self._comparers.setdefault(loop.name, Comparer(reader))
         best = best_runs(comparer, iterations)
-        state = loop_state(iterations)
+        queued = self._queued(loop)
+        state = loop_state(iterations, queued)
+        live = next((each.number for each in iterations if each.state in LIVE), None)
         if state not in LIVE and (problem or is_closed):
             state = "unreadable" if problem else "closed"
         return LoopEntry(
@@ -82,7 +103,21 @@ class LoopsReader:
             updated=max(_modified(path) for path in (loop.ledger, loop.settings_file)),
             problem=problem,
             silent_s=next((each.silence for each in iterations if each.state in LIVE), None),
+            phase=(reader.at(live).phase or "") if live is not None else "",
+            queued=queued,
+            last_run=last_run_state(iterations),
         )
+
+    def _queued(self, loop: LoopFolder) -> int:
+        """Counts the queued drafts; reads the file again after a change."""
+        stamp = stamp_of(loop.queue)
+        known = self._queues.get(loop.name)
+        if known is None or known[0] != stamp:
+            count = 0
+            with suppress(TuiLoopError, OSError):  # the queue's screen says what is wrong with it
+                count = len(read_queue(loop)) if stamp is not None else 0
+            known = self._queues[loop.name] = stamp, count
+        return known[1]
 
     def _goal(self, loop: LoopFolder) -> tuple[str, str, bool]:
         """Returns (goal, problem, whether it is closed); reads the file again after a change."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tui_loop.core.compare.best import Spread
+from tui_loop.core.compare.best import BEST_SIGN, EARLIER_BEST_SIGN, Spread
 from tui_loop.core.compare.progress import Pair, Point, Progress, Tried
 from tui_loop.core.stats import Interval
 from tui_loop.core.text import figures
@@ -14,6 +14,21 @@ NOTHING_YET = "no iteration has finished yet"
 
 LOSS_ALONE = ("loss",)
 """What differs between iterations whose scores are comparable and whose losses are not."""
+
+
+def mark_of(point: Point, progress: Progress) -> str:
+    """Returns the sign of the best, of what was the best when it finished, or of `differs`."""
+    if point.number == progress.best:
+        return BEST_SIGN
+    if point.is_new_best:
+        return EARLIER_BEST_SIGN
+    return "!" if point.differs else ""
+
+
+MARKS = (
+    f"{BEST_SIGN}: the best; {EARLIER_BEST_SIGN}: the best when it finished; "
+    "!: evaluated differently"
+)
 
 
 def best_words(progress: Progress) -> str:

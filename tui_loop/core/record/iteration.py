@@ -10,11 +10,21 @@ import msgspec
 from tui_loop.core.config.schema import SEED
 from tui_loop.core.config.tables import Tables
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record.codec import spell
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.state import RunState, error_of
-from tui_loop.core.record.structs import LIVE, NO_METRICS, Change, Decision, Iteration, State
+from tui_loop.core.record.structs import (
+    LIVE,
+    NO_METRICS,
+    RESUMABLE,
+    Change,
+    Decision,
+    Iteration,
+    Reached,
+    State,
+)
 from tui_loop.core.record.system_summary import summary_of
-from tui_loop.core.text.figures import brief, silence
+from tui_loop.core.text.figures import brief, counted, loss, silence
 from tui_loop.core.text.untrusted import one_line
 
 
@@ -72,6 +82,7 @@ def iteration_from(
         attempts=run.attempt,
         duration_s=None if duration is None else round(duration, 1),
         system=None if state in LIVE else summary_of(run.system),
+        reached=(reached_of(run) or msgspec.UNSET) if state in RESUMABLE else msgspec.UNSET,
     )
 
 
@@ -99,6 +110,45 @@ def state_of(run: RunState, alive: bool) -> State:
 def state_words(state: str, silent_s: int | None) -> str:
     """Returns the state of a run, such as `running, silent for 75 s`."""
     return state if silent_s is None else f"{state}, silent for {silence(silent_s)}"
+
+
+def reached_of(run: RunState) -> Reached | None:
+    """Returns how far a run came and what it measured by then, None if it took no step."""
+    done = run.trained_steps
+    if not done:
+        return None
+    losses = [each for each in run.evaluations if "eval_loss" in each.values]
+    newest = losses[-1] if losses else None
+    return Reached(
+        steps=done,
+        total=run.training_total,
+        eval_loss=spell(newest.values["eval_loss"]) if newest is not None else None,
+        eval_step=newest.step if newest is not None else None,
+    )
+
+
+def reached_words(iteration: Iteration) -> str:
+    """Returns `stopped at 41 of 76 steps (54%), eval loss 1.21 at step 40`, "" if not known."""
+    reached = iteration.reach
+    if reached is None:
+        return ""
+    steps = counted(reached.steps, "step")
+    if reached.total:
+        steps = f"{reached.steps} of {counted(reached.total, 'step')} ({share_words(iteration)})"
+    words = f"{iteration.state} at {steps}"
+    measured = loss(reached.eval_loss)
+    return f"{words}, eval loss {measured} at step {reached.eval_step}" if measured else words
+
+
+def share_words(iteration: Iteration) -> str:
+    """Returns the share of its steps that an unfinished run took: `54%`, "" if not known.
+
+    Never 0% nor 100%: such a run took a step, and lacks one or its last evaluation.
+    """
+    reached = iteration.reach
+    if reached is None or not reached.total:
+        return ""
+    return f"{min(99, max(1, 100 * reached.steps // reached.total))}%"
 
 
 def diverged_at(iteration: Iteration | None) -> int | None:
@@ -130,12 +180,23 @@ def is_bare(iteration: Iteration) -> bool:
     return all(value is None for value in iteration.metrics.values())
 
 
-def loop_state(iterations: Sequence[Iteration]) -> str:
-    """Returns the state of a live iteration, else that of the newest one, or `new`."""
+def loop_state(iterations: Sequence[Iteration], queued: int = 0) -> str:
+    """Returns the state of a live iteration, else `queued`, `idle`, or `new` without iterations.
+
+    `queued`: the number of queued drafts. How the last run ended is no state of a loop.
+    """
     for iteration in iterations:
         if iteration.state in LIVE:
             return iteration.state
-    return iterations[-1].state if iterations else "new"
+    if queued or any(each.state == "queued" for each in iterations):
+        return "queued"
+    return "idle" if iterations else "new"
+
+
+def last_run_state(iterations: Sequence[Iteration]) -> str:
+    """Returns how the newest run ended, "" where it is live or nothing has run."""
+    ran = [each for each in iterations if each.state != "queued"]
+    return ran[-1].state if ran and ran[-1].state not in LIVE else ""
 
 
 def as_json(iteration: Iteration) -> dict[str, Any]:
@@ -148,14 +209,19 @@ TITLE_VALUE_LENGTH = 32
 
 
 def title_of(number: int, parent: int | None, changes: dict[str, Any]) -> str:
-    """Returns the title of an iteration in a table: its changes in short."""
+    """Returns the title of an iteration in a table: its changes in short.
+
+    `identical to 3` has the config, the rows and the seed of its parent 3, and `replicate of 3,
+    seed 43` differs in the seed alone.
+    """
     if number == 0:
         return "base"
-    unchanged = "baseline" if parent in (None, 0) else f"{parent} again"
+    is_first = parent in (None, 0)
     if not changes:
-        return unchanged
+        return "baseline" if is_first else f"identical to {parent}"
     if list(changes) == [SEED]:
-        return f"{unchanged}, seed {brief(_pair(changes[SEED])[1])}"
+        repeated = "baseline" if is_first else f"replicate of {parent}"
+        return f"{repeated}, seed {brief(_pair(changes[SEED])[1])}"
     (name, value), *rest = changes.items()
     more = f", +{len(rest)}" if rest else ""
     if isinstance(value, dict):

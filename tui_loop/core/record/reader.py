@@ -24,6 +24,7 @@ from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.follower import Follower
 from tui_loop.core.record.iteration import (
     iteration_from,
+    reached_of,
     state_of,
     unreadable_iteration,
     with_current_title,
@@ -33,7 +34,7 @@ from tui_loop.core.record.log_lines import LogLine, has_line, log_line
 from tui_loop.core.record.results import Results, results_of
 from tui_loop.core.record.safe_open import convert, read_text
 from tui_loop.core.record.state import RunState, fold
-from tui_loop.core.record.structs import LIVE, Example, Iteration, Split, State
+from tui_loop.core.record.structs import LIVE, RESUMABLE, Example, Iteration, Split, State
 
 SPLITS = dict[str, Split]
 
@@ -45,6 +46,9 @@ EXAMPLE_SETS = 6
 
 TABLES = 2
 """Evaluations with all rows in memory: the one on screen, and the one before."""
+
+SMALL_JOURNAL = 8_000_000
+"""Bytes of a journal that is read for a list of iterations; a larger one would hold the list up."""
 
 OUTCOME_ROWS = 4_800_000
 """Examples with outcomes in memory for comparisons: 2 MB for 100,000 of one evaluation."""
@@ -109,7 +113,9 @@ class IterationReader:
                 self._known = self._known if self._known == unreadable else unreadable
             else:  # a new attempt begins by removing the old one's summary
                 self._known = (
-                    with_current_title(summary) if summary else self._unfinished("unknown")
+                    self._with_reached(with_current_title(summary))
+                    if summary
+                    else self._unfinished("unknown")
                 )
             self._stamp = stamp
         return self._known
@@ -147,6 +153,11 @@ class IterationReader:
         """Returns whether the journal is in memory."""
         return self._reads > 0
 
+    @property
+    def phase(self) -> str | None:
+        """Returns the phase of a live run as of the last poll."""
+        return self._state.phase
+
     def forget_run(self) -> None:
         """Drops the journal from memory; a later poll reads it from the start."""
         self._follower, self._state = Follower(self.folder.journal), RunState()
@@ -176,6 +187,19 @@ class IterationReader:
             with suppress(BadInput):  # reading the whole file gives the right line
                 return convert(codec.from_toml(text, where).get("splits", {}), SPLITS, where)
         return self.folder.read_splits()
+
+    def _with_reached(self, summary: Iteration) -> Iteration:
+        """Adds how far an unfinished run came, which earlier versions left to the journal."""
+        if summary.state not in RESUMABLE or summary.reach is not None:
+            return summary
+        stamp = stamp_of(self.folder.journal)
+        if stamp is None or stamp[1] > SMALL_JOURNAL:
+            return summary
+        try:
+            reached = reached_of(read_run(self.folder))
+        except (BadInput, OSError):  # the view of the run says what is unreadable
+            return summary
+        return msgspec.structs.replace(summary, reached=reached or msgspec.UNSET)
 
     def _unfinished(self, life: Liveness) -> Iteration:
         self._read_journal()

@@ -76,8 +76,10 @@ class RunState(msgspec.Struct):
     `final_evaluation`, `results`, `results_fingerprint`: the evaluation of the final weights and
     the results in the last `run_ended`, until an attempt starts to replace them. `earlier_s`: the
     duration of earlier attempts. `trained_s`: the training time of all attempts, up to
-    `training_since` while training is in progress. `system`: the samples of the machine in order;
-    a long run has fewer of its older ones. `sampled_at`: the time of the newest one in the attempt.
+    `training_since` while training is in progress. `trained_steps`, `training_total`: the steps
+    that training had done at its last report, and those that it is to do. `system`: the samples of
+    the machine in order; a long run has fewer of its older ones. `sampled_at`: the time of the
+    newest one in the attempt.
     """
 
     started: RunStarted | None = None
@@ -107,6 +109,8 @@ class RunState(msgspec.Struct):
     earlier_s: float = 0.0
     trained_s: float = 0.0
     training_since: float | None = None
+    trained_steps: int = 0
+    training_total: int | None = None
     next_seq: int = 0
     missing: int = 0
     unknown: int = 0
@@ -208,7 +212,7 @@ def _fold_one(state: RunState, event: AnyEvent) -> None:
         case SystemSampled():
             _add_sample(state, event)
         case Progressed():
-            state.done, state.total = event.done, event.total
+            _progress(state, event)
         case PhaseStarted():
             _end_training(state, event.t)
             state.training_since = event.t if event.name == "training" else None
@@ -240,6 +244,13 @@ def _add_metrics(state: RunState, point: Point) -> None:
     state.metrics.append(point)
     if not _all_finite(point.values):
         state.nonfinite_steps.append(point.step)
+
+
+def _progress(state: RunState, event: Progressed) -> None:
+    state.done, state.total = event.done, event.total
+    if event.phase == "training":
+        state.trained_steps = event.done
+        state.training_total = event.total or state.training_total
 
 
 def _add_evaluation(state: RunState, point: Point) -> None:

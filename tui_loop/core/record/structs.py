@@ -205,11 +205,21 @@ class SystemSummary(msgspec.Struct, frozen=True):
     swap_grown_bytes: float | None = None
 
 
+class Reached(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far an unfinished run came: `steps` of `total`, and the eval loss it measured last."""
+
+    steps: Whole
+    total: Whole | None = None
+    eval_loss: float | str | None = None
+    eval_step: Whole | None = None
+
+
 class Iteration(msgspec.Struct, frozen=True, kw_only=True):
     """An iteration as in `summary.json` and in `--json` output; None for a missing value.
 
     `system`: the machine over a run that has ended. `silent_s`: for how long the process of a live
-    run has not touched its lock; no key unless it is long.
+    run has not touched its lock; no key unless it is long. `reached`: of a stopped, failed or
+    interrupted run that took a step, else no key.
     """
 
     number: Whole
@@ -227,8 +237,14 @@ class Iteration(msgspec.Struct, frozen=True, kw_only=True):
     system: SystemSummary | None = None
     verdict: str | None = None
     silent_s: Whole | msgspec.UnsetType = msgspec.UNSET
+    reached: Reached | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def silence(self) -> int | None:
         """Returns `silent_s`, None where the run is not silent."""
         return None if self.silent_s is msgspec.UNSET else self.silent_s
+
+    @property
+    def reach(self) -> Reached | None:
+        """Returns `reached`, None where the run finished, is live, or took no step."""
+        return None if self.reached is msgspec.UNSET else self.reached

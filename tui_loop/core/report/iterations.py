@@ -9,6 +9,7 @@ from tui_loop.core.commands import shell_text
 from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.diagnosis.findings import expected_of, verdict_words
 from tui_loop.core.record.codec import number as number_of
+from tui_loop.core.record.iteration import share_words
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.report.document import (
     Block,
@@ -192,10 +193,12 @@ def whole(iteration: Iteration, name: str) -> int | None:
 
 
 def state_words(iteration: Iteration) -> str:
-    """Returns the state, for a failed iteration with the kind of error."""
+    """Returns the state with the kind of error, of an unfinished run with its share of steps."""
+    words: str = iteration.state
     if iteration.error is not None and iteration.state == "failed":
-        return f"failed: {one_line(str(iteration.error.get('kind')), 40)}"
-    return iteration.state
+        words = f"failed: {one_line(str(iteration.error.get('kind')), 40)}"
+    share = share_words(iteration)
+    return f"{words} at {share}" if share else words
 
 
 def change_words(iteration: Iteration) -> list[tuple[str, str, str]]:

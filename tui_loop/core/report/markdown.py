@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
+from tui_loop.core.compare.best import BEST_SIGN
 from tui_loop.core.report.document import (
     Block,
     Document,
@@ -195,7 +196,7 @@ def _trail(chart: TrailChart) -> str:
     lines = [
         f"{point.number:>4} {figure(point.value):>8} "
         f"{'█' * round(max(point.value, 0.0) / top * BAR) or '▏'}"
-        f"{'  best' if point.number == chart.best else ''}"
+        f"{f'  {BEST_SIGN} best' if point.number == chart.best else ''}"
         for point in shown
     ]
     if len(shown) < len(chart.points):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_loop.core.compare.best import mean_metrics
+from tui_loop.core.compare.best import BEST_SIGN, best_mark, mean_metrics
 from tui_loop.core.diagnosis.findings import (
     GLYPHS,
     Diagnosis,
@@ -143,8 +143,8 @@ CLAIMS = (
     "The score difference from the parent is in percentage points, ± half its 95% interval. "
     "'better' and 'worse' are based on runs of both configs with several seeds. With a question "
     "mark the two models differ, but training noise may be the cause. 'noise' is the same config "
-    "with another seed. ★ marks the first run of the best config so far, which has the best mean "
-    "over its runs."
+    f"with another seed. {BEST_SIGN} marks the first run of the best config so far, which has the "
+    "best mean over its runs."
 )
 
 
@@ -240,7 +240,7 @@ def iterations(report: Report) -> list[Block]:
 def _row(entry: IterationEntry, best: int | None) -> tuple[Text | Link, ...]:
     iteration = entry.iteration
     metrics = iteration.metrics
-    number = f"{iteration.number}{' ★' if iteration.number == best else ''}"
+    number = f"{iteration.number} {best_mark(iteration.number, best)}".rstrip()
     return (
         number if entry.story is None else Link(number, f"iteration-{iteration.number}"),
         "" if iteration.parent is None else str(iteration.parent),

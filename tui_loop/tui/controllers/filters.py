@@ -12,8 +12,10 @@ from tui_loop.core.examples.query import Query, has_terms, parse, toggle_terms
 from tui_loop.core.examples.view import Order
 from tui_loop.core.snapshot import Examples
 from tui_loop.tui.controllers.context import Context
+from tui_loop.tui.iteration_columns import IterationChoice, choice_of
 from tui_loop.tui.screens.breakdown import BreakdownScreen, Line, breakdown_lines
 from tui_loop.tui.widgets.failures import Choice, FailuresPane
+from tui_loop.tui.widgets.iterations import IterationsPane
 
 COMPLETE_TERMS = ("is:", "cause:")
 """Terms that are a whole filter; others are applied to the failed examples."""
@@ -39,8 +41,14 @@ class FiltersController:
             }
         )
 
+    def remember_iterations(self, choice: IterationChoice) -> None:
+        """Remembers what the iterations pane lists, and how."""
+        self._remember(iterations=choice.plain)
+
     def restore(self) -> None:
         """Lists what was listed when this loop was open last."""
+        known = choice_of(self._remembered().get("iterations"))
+        self._context.pane(IterationsPane).choose(known)
         last = self._remembered().get("last")
         if not isinstance(last, dict):
             return

@@ -45,7 +45,8 @@ class IterationsController:
         notes = await asyncio.to_thread(context.loop.iteration(iteration.number).read_notes)
         compared = context.snapshot.comparisons.get(iteration.number)
         title = f"{context.loop.name}/{iteration.number}"
-        context.push_screen(ReadingScreen(title, detail_lines(iteration, compared, notes)))
+        lines = detail_lines(iteration, compared, notes, context.snapshot.best)
+        context.push_screen(ReadingScreen(title, lines))
 
     def edit_reason(self) -> None:
         """Edits the reason of the selected iteration, or of the draft."""

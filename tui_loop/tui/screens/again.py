@@ -79,7 +79,7 @@ class AgainScreen(RowsScreen):
     """Shows results as they come; what generates them ends with the screen."""
 
     BINDINGS = bindings("again")
-    scopes = ("again", "list", "sheet", "app")
+    scopes = ("again", "list", "search", "sheet", "app")
     FOOTER = ("again.read", "again.copy", "app.back", "app.help")
 
     def __init__(

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from tui_loop.core.compare.best import BEST_SIGN, Best
 from tui_loop.core.compare.comparison import Comparison
 from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.codec import number
-from tui_loop.core.record.iteration import state_words
+from tui_loop.core.record.iteration import reached_words, state_words
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.record.system_summary import system_words
 from tui_loop.core.text.figures import brief, brief_number, duration, percent
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.compare_lines import PERCENT
-from tui_loop.tui.widgets.iterations import VERDICT_TONES, claim_in_words
+from tui_loop.tui.iteration_lines import VERDICT_TONES, claim_in_words
 from tui_loop.tui.widgets.toned import Part
 
 
-def detail_lines(iteration: Iteration, compared: Comparison | None, notes: str) -> list[list[Part]]:
-    """The iteration as lines to read."""
+def detail_lines(
+    iteration: Iteration,
+    compared: Comparison | None,
+    notes: str,
+    best: Best | None = None,
+) -> list[list[Part]]:
+    """The iteration as lines to read; `best`: the best config of its loop."""
     origin = "" if iteration.parent is None else f", from {iteration.parent}"
     state = state_words(iteration.state, iteration.silence)
     lines: list[list[Part]] = [[(flat(iteration.title), "strong"), (f"  {state}{origin}", "muted")]]
+    if best is not None and iteration.number in best.runs:
+        lines.append([(f"{BEST_SIGN} ", "good"), (best.words, "")])
+    if reached := reached_words(iteration):
+        lines.append([(reached, "")])
     if iteration.decision:
         lines.append([("because: ", "muted"), (iteration.decision, "")])
     if iteration.error:

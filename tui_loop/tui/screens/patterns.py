@@ -21,6 +21,7 @@ from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.searching import Searchable
 from tui_loop.tui.widgets.sheet import Sheet
 
 FOOTER = ("list.open", "patterns.part", "patterns.open", "patterns.copy", "app.back", "app.help")
@@ -40,11 +41,11 @@ class PatternsCommands(Protocol):
         """Opens the loop of the iteration `loop/N` on it."""
 
 
-class PatternsScreen(Screen[None]):
+class PatternsScreen(Searchable, Screen[None]):
     """Two lists; `show` brings the patterns as they are found."""
 
-    BINDINGS = bindings("patterns")
-    scopes = ("patterns", "list", "app")
+    BINDINGS = bindings("patterns", "search")
+    scopes = ("patterns", "list", "search", "app")
     DEFAULT_CSS = """
     PatternsScreen { background: $background; }
     PatternsScreen > Vertical {
@@ -62,6 +63,7 @@ class PatternsScreen(Screen[None]):
     def __init__(self, controller: PatternsCommands, loop: str) -> None:
         """`loop`: the name of the loop that is open."""
         super().__init__()
+        self.prepare_search("patterns-search")
         self.controller = controller
         self.found = Patterns()
         self.list = PatternList()
@@ -73,6 +75,7 @@ class PatternsScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="patterns"):
             yield self.list
+            yield self.field
         with Vertical(id="behind"):
             yield self.sheet
             yield self.evidence
@@ -130,8 +133,18 @@ class PatternsScreen(Screen[None]):
             self.app.copy_to_clipboard(_as_text(pattern))
             self.notify("copied: the pattern", markup=False)
 
+    @property
+    def searched_list(self) -> RowList:
+        return self.list
+
+    def show_titles(self) -> None:
+        self._show_pattern()
+
     def action_back(self) -> None:
-        if self.evidence.has_focus:
+        if self.field.is_open or self.search:
+            self.field.close()
+            self.end_search()
+        elif self.evidence.has_focus:
             self.list.focus()
         else:
             self.dismiss()
@@ -155,7 +168,11 @@ class PatternsScreen(Screen[None]):
             return
         self.sheet.show(pattern_lines(pattern))
         self.evidence.show_of(pattern, self.found)
-        entitle(self.query_one("#behind"), "Iterations of the pattern", pattern.field)
+        if self.search:  # the patterns may be others by now
+            self.find_matches()
+        found = self.search.words(self.list.cursor)
+        text = " · ".join(filter(None, (pattern.field, found)))
+        entitle(self.query_one("#behind"), "Iterations of the pattern", text)
 
 
 def _as_text(pattern: Pattern) -> str:

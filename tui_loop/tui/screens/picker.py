@@ -187,4 +187,6 @@ def note_on(loop: LoopEntry) -> list[list[Part]]:
         parts.append(f"best {best_in_words(loop)}")
     if loop.updated:
         parts.append(f"updated {when(loop)}")
+    if loop.last_run:
+        parts.append(f"last run {loop.last_run}")
     return [*lines, [(" · ".join(parts), "muted")]]

@@ -12,6 +12,7 @@ from tui_loop.core.compare.progress_text import (
     config_words,
     differs_words,
     loss_words,
+    mark_of,
     otherwise_words,
     pair_words,
     reach_words,
@@ -64,6 +65,7 @@ class ProgressList(RowList):
         super().__init__(id="progress-list")
         self.rows: list[Point | str | Pair] = []
         self.why_empty = ["reading the iterations ..."]
+        self.progress = Progress("")
         self._scores: Scale | None = None
         self._losses: Scale | None = None
 
@@ -89,7 +91,7 @@ class ProgressList(RowList):
 
     def show(self, progress: Progress, at: object) -> None:
         """Lists them, the cursor on the row with that key."""
-        self.why_empty = EMPTY
+        self.why_empty, self.progress = EMPTY, progress
         self._scores = scale_of(each.score for each in progress.points)
         self._losses = scale_of((each.loss for each in progress.points), may_be_log=True)
         self.rows = [*progress.points]
@@ -116,12 +118,13 @@ class ProgressList(RowList):
         if isinstance(row, Pair):
             return [self.pointer(index), *_pair_parts(row)]
         title, room = self._widths(width)
-        tone = "muted" if row.differs else "accent" if row.is_new_best else ""
+        mark = mark_of(row, self.progress)
+        tone = "muted" if row.differs else "accent" if mark else ""
         again = config_words(row)
         parts: list[Part] = [
             self.pointer(index),
             (f"{row.number:>4}", tone),
-            (" * " if row.is_new_best else " ! " if row.differs else "   ", tone),
+            (f" {mark or ' '} ", tone),
             (fit(flat(f"{again}  {row.title}" if again else row.title), title), ""),
         ]
         if row.score is None and row.loss is None:
@@ -149,7 +152,7 @@ class ProgressScreen(RowsScreen):
     """Shows the progress as it is found; the row under the cursor is shown in full below."""
 
     BINDINGS = bindings("progress")
-    scopes = ("progress", "list", "sheet", "app")
+    scopes = ("progress", "list", "search", "sheet", "app")
     FOOTER = (
         "list.open",
         "progress.enqueue",

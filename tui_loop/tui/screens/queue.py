@@ -104,7 +104,7 @@ class QueueScreen(RowsScreen):
     """Shows the queue as it is found; an edit is shown at once and then written."""
 
     BINDINGS = bindings("queue")
-    scopes = ("queue", "list", "sheet", "app")
+    scopes = ("queue", "list", "search", "sheet", "app")
     FOOTER = (
         *("list.open", "queue.sooner", "queue.later", "queue.remove", "queue.undo", "queue.run"),
         *("app.back", "app.help"),

@@ -28,6 +28,7 @@ from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.wrapped_list import Cell, WrappedList
 
 POLL_SECONDS = 0.1
 SIGNS = {
@@ -52,11 +53,11 @@ class ReadyCommands(Protocol):
         """Reads the checklist again."""
 
 
-class ItemList(RowList):
-    """The criteria in the order of the checklist."""
+class ItemList(WrappedList):
+    """The criteria in the order of the checklist; long titles and figures wrap."""
 
     def __init__(self) -> None:
-        super().__init__(id="criteria")
+        super().__init__("criteria")
         self.items: tuple[Item, ...] = ()
         self.is_read = False
 
@@ -67,16 +68,20 @@ class ItemList(RowList):
     def empty(self) -> list[str]:
         return [] if self.is_read else ["reading the record ..."]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def cells(self, index: int, width: int) -> list[Cell]:
         item = self.items[index]
         sign, tone = SIGNS[item.status]
-        room = max(0, width - 2 - len(sign) - TITLE_CELLS - 4)
+        before = 2 + len(sign) + 2
+        title = min(TITLE_CELLS, max(1, (width - before) // 2))
         return [
-            self.pointer(index),
-            (f"{sign}  ", tone),
-            (fit(flat(item.title), TITLE_CELLS), ""),
-            ("  ", ""),
-            (fit(flat(item.figure), room), "muted" if item.status == "met" else ""),
+            ([self.pointer(index)], 2),
+            ([(f"{sign}  ", tone)], len(sign) + 2),
+            ([(flat(item.title), "")], title),
+            ([("  ", "")], 2),
+            (
+                [(flat(item.figure), "muted" if item.status == "met" else "")],
+                width - before - title - 2,
+            ),
         ]
 
 
@@ -87,7 +92,7 @@ class ReadyScreen(RowsScreen):
     """
 
     BINDINGS = bindings("ready")
-    scopes = ("ready", "list", "sheet", "app")
+    scopes = ("ready", "list", "search", "sheet", "app")
     DEFAULT_CSS = """
     ReadyScreen > #found { height: 14fr; }
     ReadyScreen > #shown { height: 9fr; }

@@ -9,18 +9,22 @@ from textual.containers import Vertical
 from textual.screen import Screen
 
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.hints import in_keys
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.searching import Searchable
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
 
 
-class RowsScreen(Screen[None]):
+class RowsScreen(Searchable, Screen[None]):
     """A subclass brings the list and says what is shown of a row."""
+
+    BINDINGS = bindings("search")
 
     DEFAULT_CSS = """
     RowsScreen { background: $background; }
@@ -37,6 +41,7 @@ class RowsScreen(Screen[None]):
 
     def __init__(self, title: str, rows: RowList, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.prepare_search("rows-search")
         self._heading = title
         self.list = rows
         self.head = Sheet(id="rows-head", is_note=True)
@@ -46,6 +51,7 @@ class RowsScreen(Screen[None]):
         with Vertical(id="found"):
             yield self.head
             yield self.list
+            yield self.field
         with Vertical(id="shown"):
             yield self.sheet
         yield Bar(id="keys")
@@ -64,10 +70,19 @@ class RowsScreen(Screen[None]):
         """The title and the lines of the row under the cursor."""
         raise NotImplementedError
 
+    @property
+    def searched_list(self) -> RowList:
+        return self.list
+
+    def show_titles(self) -> None:
+        self.show_row(keep_place=True)
+
     def show_row(self, *, keep_place: bool = False) -> None:
         """Shows the row under the cursor in full."""
         title, lines = self.row_lines() if self.list.count else ("", [])
-        entitle(self.query_one("#shown"), title)
+        if self.search:  # the rows may be others by now
+            self.find_matches()
+        entitle(self.query_one("#shown"), title, self.search.words(self.list.cursor))
         self.sheet.show(lines, keep_place=keep_place)
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
@@ -79,7 +94,10 @@ class RowsScreen(Screen[None]):
         (self.list if self.sheet.has_focus else self.sheet).focus()
 
     def action_back(self) -> None:
-        if self.sheet.has_focus:
+        if self.field.is_open or self.search:
+            self.field.close()
+            self.end_search()
+        elif self.sheet.has_focus:
             self.list.focus()
         else:
             self.dismiss()

@@ -145,7 +145,7 @@ class TrainingScreen(RowsScreen):
     """Shows training rows; `e` and enter open the data file at the row's line."""
 
     BINDINGS = bindings("training")
-    scopes = ("training", "list", "sheet", "app")
+    scopes = ("training", "list", "search", "sheet", "app")
     FOOTER = ("training.edit", "training.copy", "training.read", "app.back", "app.help")
 
     def __init__(self, title: str, doing: str) -> None:

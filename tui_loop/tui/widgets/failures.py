@@ -12,6 +12,7 @@ from textual.message import Message
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.cause_kinds import CauseEvidence
 from tui_loop.core.examples.causes import causes_of
+from tui_loop.core.examples.completion import Vocabulary, vocabulary_of
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import Query, parse, without_unfinished_term
 from tui_loop.core.examples.view import Order
@@ -24,9 +25,8 @@ from tui_loop.tui.hints import in_keys
 from tui_loop.tui.latest_only_worker import LatestOnlyWorker
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.example_list import ExampleList
-from tui_loop.tui.widgets.field import Field
-from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.searching import SearchablePane
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
 
@@ -76,8 +76,8 @@ def answer(question: Question) -> Answer:
     return Answer(rows)
 
 
-class FailuresPane(Pane):
-    """The list, the example under the cursor in short, and a line to filter with."""
+class FailuresPane(SearchablePane):
+    """The list, the example under the cursor in short, and a line to filter or to search with."""
 
     BINDINGS = bindings("failures")
     scope = "failures"
@@ -97,15 +97,14 @@ class FailuresPane(Pane):
             super().__init__()
             self.choice = choice
 
-    class FiltersWanted(Message):
-        """What there is to filter by is to be shown."""
+    class BreakdownWanted(Message):
+        """What there is to filter by is to be shown, counted."""
 
     def __init__(self) -> None:
         super().__init__(id="failures")
         self.list = ExampleList()
         self.note = Sheet(id="example-note", is_note=True)
-        self.field = Field(id="example-search")
-        self.field.select_on_focus = False  # what is typed comes after the filter
+        self._vocabulary: tuple[object, Vocabulary] | None = None
         self.choice = Choice()
         self._answered = self.choice  # what is listed by now
         self._problem = ""
@@ -159,8 +158,8 @@ class FailuresPane(Pane):
             causes = causes_of(example, examples.measured)
         self.note.show(_short_lines(example, causes, examples.suspects.get(example.id)))
 
-    def action_filters(self) -> None:
-        self.post_message(self.FiltersWanted())
+    def action_breakdown(self) -> None:
+        self.post_message(self.BreakdownWanted())
 
     def action_next_order(self) -> None:
         orders = list(Order)
@@ -177,30 +176,41 @@ class FailuresPane(Pane):
             texts = self._examples.view.table.texts
             self.run_worker(asyncio.to_thread(texts), group="texts", exit_on_error=False)
 
-    def action_search(self) -> None:
-        text = self.choice.query.text
+    def action_filter(self) -> None:
         self.field.open(
-            f"{text} " if text else "",
+            self.choice.query.text,
             "is:failed cause: label: said: loss>2 words /pattern/",
-            accept=self._search,
+            accept=self._filter,
             changed=self._typed,
+            complete=lambda text: self._known_names().completions(text),
         )
 
+    def find_matches(self) -> None:
+        view = self.list.view
+        texts = view.table.texts() if view is not None else ()
+        self.search.find_in(texts[row] for row in self.list.listed)
+
     def leave_search(self) -> bool:
-        """Ends the search, or else what is filtered by; whether there was anything to leave."""
+        """Leaves the line that is typed in, else the search, else what is filtered by.
+
+        Returns whether there was anything to leave.
+        """
         was_open = self.field.is_open
         self.field.close()
         self._problem = ""
-        if self.choice.query != FAILED and not was_open:
+        if self.end_search() or was_open:
+            self.show_titles()
+            return True
+        if self.choice.query != FAILED:
             self.choose(msgspec.structs.replace(self.choice, query=FAILED))
             return True
-        self._entitle()
-        return was_open
+        self.show_titles()
+        return False
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         event.stop()
         self.show_note()
-        self._entitle()
+        self.show_titles()
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
@@ -208,20 +218,28 @@ class FailuresPane(Pane):
 
     def _typed(self, text: str) -> None:
         """Filters by what has been typed so far, but for a term that is only begun."""
-        self._search(without_unfinished_term(text))
+        whole = self._known_names().without_unfinished_value(text)
+        self._filter(without_unfinished_term(whole))
 
-    def _search(self, text: str) -> bool:
+    def _filter(self, text: str) -> bool:
         """Filters by what is typed; whether it is a query."""
         before, self._problem = self.choice, ""
         try:
             self.filter_by(text)
         except TuiLoopError as error:
             self._problem = error.message
-            self._entitle()
+            self.show_titles()
             return False
         if self.choice == before:  # else the title changes with the list
-            self._entitle()
+            self.show_titles()
         return True
+
+    def _known_names(self) -> Vocabulary:
+        """What filters of the examples can say; counted once for each evaluation."""
+        view = self.list.view
+        if self._vocabulary is None or self._vocabulary[0] is not view:
+            self._vocabulary = view, vocabulary_of(view)
+        return self._vocabulary[1]
 
     def _list_again(self, *, to_top: bool = False) -> None:
         """Lists what is chosen of the newest examples; until that is known, the old ones stay."""
@@ -251,12 +269,13 @@ class FailuresPane(Pane):
         table.listed = rows
         if stay_on is None:
             table.set_cursor(0, tell=False)
+        self.refresh_matches()
         table.rows_changed(stay_on)
         self.show_note()
-        self._entitle()
+        self.show_titles()
         self._say_why_empty()
 
-    def _entitle(self) -> None:
+    def show_titles(self) -> None:
         examples, choice = self.list.examples, self._answered
         if examples is None or not len(examples.view):
             self.entitle("4 Failures")
@@ -272,7 +291,8 @@ class FailuresPane(Pane):
         parts.append(f"by {choice.order}{', reversed' if choice.is_reversed else ''}")
         against = f"against {examples.against}" if examples.against is not None else ""
         missing = f"! {examples.missing}" if examples.missing else ""
-        below = " · ".join(filter(None, (missing, against, examples.annotated_score)))
+        found = self.search.words(self.list.cursor)
+        below = " · ".join(filter(None, (found, missing, against, examples.annotated_score)))
         self.entitle(" · ".join(parts), f"✗ {self._problem}" if self._problem else below)
 
     def _say_why_empty(self) -> None:
@@ -293,14 +313,14 @@ class FailuresPane(Pane):
         elif self._problem:
             lines = [f"✗ {self._problem}"]
         elif self._answered.query == FAILED:
-            lines = ["no example has failed: f lists others"]
+            lines = ["no example has failed: f filters by other terms"]
         else:
             query = self._answered.query
             unknown = "" if table.count else unknown_names(examples.view, query)
             lines = [
                 f"no example matches {query.text}",
                 *([unknown] if unknown else []),
-                "esc lists what failed, f others",
+                "esc lists what failed, f filters by other terms",
             ]
         if lines != table.why_empty:
             table.why_empty = lines

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual.message import Message
+from textual.suggester import SuggestionReady
 from textual.widget import Widget
 from textual.widgets import Input
+from textual.widgets.input import Selection
 
+from tui_loop.core.examples.completion import Completion
+from tui_loop.tui.actions import bindings
 from tui_loop.tui.widgets.text_input import TextInput
+
+Complete = Callable[[str], Sequence[Completion]]
+
+
+def _no_completions(_: str) -> Sequence[Completion]:
+    return ()
 
 
 class Field(TextInput):
-    """A line of input that is opened for a while."""
+    """A line of input that is opened for a while.
 
+    What is typed may have completions. The first one is shown behind the cursor; up and down show
+    others, and tab or the right arrow takes the one that is shown.
+    """
+
+    BINDINGS = bindings("field")
     DEFAULT_CSS = """
     Field {
         display: none; height: 1; border: none; padding: 0 1; background: $row-cursor;
@@ -27,14 +42,23 @@ class Field(TextInput):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.select_on_focus = False  # its text is selected as it opens, before the next key
         self._accept: Callable[[str], bool] = lambda _: True
         self._changed: Callable[[str], None] = lambda _: None
+        self._complete: Complete = _no_completions
+        self.completions: Sequence[Completion] = ()
+        self._suggested = 0
         self._back: Widget | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether it can be typed in."""
         return self.has_class("-open")
+
+    @property
+    def suggestion(self) -> Completion | None:
+        """What tab would take."""
+        return self.completions[self._suggested] if self.completions else None
 
     def open(
         self,
@@ -43,15 +67,21 @@ class Field(TextInput):
         *,
         accept: Callable[[str], bool],
         changed: Callable[[str], None] = lambda _: None,
+        complete: Complete = _no_completions,
     ) -> None:
-        """Opens with `value`; `accept` takes what is entered, or refuses it with False."""
+        """Opens with `value` selected, so that typing replaces it, and an arrow keeps it.
+
+        `accept` takes what is entered, or refuses it with False. `complete` gives the completions
+        of what is typed so far.
+        """
         if self.screen.focused is not self:
             self._back = self.screen.focused
-        self._accept, self._changed = accept, changed
+        self._accept, self._changed, self._complete = accept, changed, complete
+        self.completions = ()
         with self.prevent(Input.Changed):
             self.value = value
         self.placeholder = hint
-        self.cursor_position = len(value)
+        self.selection = Selection(0, len(value))
         self.add_class("-open")
         self.screen.set_focus(self)  # at once: the next key is for it
 
@@ -68,7 +98,38 @@ class Field(TextInput):
         if self._accept(self.value):
             self.close()
 
+    def action_cursor_right(self, select: bool = False) -> None:
+        if self.suggestion is not None and self.cursor_at_end and not select:
+            self.action_complete()
+        else:
+            super().action_cursor_right(select)
+
+    def action_complete(self) -> None:
+        """Takes the suggestion that is shown."""
+        suggestion = self.suggestion
+        if suggestion is not None:
+            self.value = suggestion.text
+            self.cursor_position = len(self.value)
+
+    def action_suggest(self, step: int) -> None:
+        """Shows another suggestion."""
+        if self.completions:
+            self._suggested = (self._suggested + step) % len(self.completions)
+            self._show_suggestion()
+
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         if self.is_open:
+            self.completions, self._suggested = self._complete(self.value), 0
+            self._show_suggestion()
             self._changed(event.value)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("complete", "suggest") and not self.completions:
+            return False  # the key is for what is around the field
+        return super().check_action(action, parameters)
+
+    def _show_suggestion(self) -> None:
+        suggestion = self.suggestion
+        if suggestion is not None:
+            self.post_message(SuggestionReady(self.value, self.value + suggestion.rest))

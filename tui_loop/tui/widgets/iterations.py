@@ -1,4 +1,4 @@
-"""Pane 1: the loop's iterations as a table, the draft below them, and why the selected one is."""
+"""Pane 1: the loop's iterations as a table, the draft below them, and lines on the selected one."""
 
 from __future__ import annotations
 
@@ -7,58 +7,76 @@ from collections.abc import Hashable
 import msgspec
 from textual import events
 from textual.app import ComposeResult
+from textual.message import Message
 
-from tui_loop.core.compare.claims import brief_delta, changes_of, examples_of
-from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
+from tui_loop.core.compare.best import best_mark
+from tui_loop.core.compare.claims import brief_delta
+from tui_loop.core.compare.iteration_order import (
+    HIGHEST_FIRST,
+    NO_GLANCE,
+    IterationOrder,
+    eval_loss,
+    in_order,
+)
+from tui_loop.core.compare.iteration_query import (
+    parse_query,
+    searched_text,
+    vocabulary_of_iterations,
+    without_unfinished_condition,
+)
 from tui_loop.core.diagnosis.findings import verdict_words
+from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.iteration import title_of
-from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
+from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.snapshot import LoopSnapshot
-from tui_loop.core.text.figures import loss, percent, silence
+from tui_loop.core.text.figures import loss, percent
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.widgets.pane import Pane
+from tui_loop.tui.iteration_columns import (
+    COLUMNS,
+    Column,
+    IterationChoice,
+    cell_text,
+    fit_words,
+    fitting,
+    whole_number,
+)
+from tui_loop.tui.iteration_lines import VERDICT_TONES, claim_tone, note_on, state_part
+from tui_loop.tui.screens.columns import ColumnsScreen
 from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.searching import SearchablePane
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
 
 DRAFT = "draft"
 """The key of the draft's row; all others are numbers."""
 
-TITLE = 24
-"""Cells that a title keeps where a verdict has its word, too."""
+TITLE, LEAST_TITLE = 24, 22
+"""Cells that a title keeps where a verdict has its word, too, and where columns are added."""
 
-VERDICT_TONES = {"✓": "good", "✗": "bad", "≈": "warn"}
-
-ERROR_SIGNS = 100
-"""Of an error in the note, so that its hint has room; enter reads all of it."""
-
-SIGNS = {
-    "queued": ("○ queued", "muted"),
-    "running": ("▶ running", "accent"),
-    "paused": ("▶ paused", "warn"),
-    "stopping": ("▶ stopping", "warn"),
-    "stopped": ("■ stopped", "warn"),
-    "failed": ("✗ failed", "bad"),
-    "interrupted": ("✗ interrupted", "bad"),
-    "unreadable": ("✗ unreadable", "bad"),
-}
+ARROWS = {False: "↓", True: "↑"}
+"""The arrow of the sorted column: whether its lowest value is at the top."""
 
 
 class IterationTable(RowList):
-    """The rows of the pane."""
+    """The rows of the pane: the iterations that `choice` lists, in its order, then the draft."""
 
     def __init__(self) -> None:
         super().__init__(id="iteration-table")
         self.snapshot: LoopSnapshot | None = None
         self.marked: tuple[int, ...] = ()
+        self.choice = IterationChoice()
+        self.listed: list[Iteration] = []
+        self.pinned: int | None = None
+        """An iteration that is listed whatever the filter says, since it was selected elsewhere."""
         self._has_verdicts = False
+        self._depths: dict[int, int] = {}
 
     @property
     def count(self) -> int:
         if self.snapshot is None:
             return 0
-        return len(self.snapshot.iterations) + self._has_draft_row
+        return len(self.listed) + self._has_draft_row
 
     @property
     def _has_draft_row(self) -> bool:
@@ -74,27 +92,16 @@ class IterationTable(RowList):
         return max(3, len(str(numbers[-1].number + 1)) if numbers else 0)
 
     def key_of(self, index: int) -> Hashable:
-        if self.snapshot is None or index >= len(self.snapshot.iterations):
+        if self.snapshot is None or index >= len(self.listed):
             return DRAFT
-        return self.snapshot.iterations[index].number
+        return self.listed[index].number
 
     def empty(self) -> list[str]:
         if self.snapshot is None:
             return ["reading the loop ..."]
+        if self.snapshot.iterations:
+            return ["no iteration passes the filter: f changes it, esc ends it"]
         return ["no iterations yet", self.snapshot.problem or self.snapshot.draft_problem]
-
-    def head(self, width: int) -> list[Part]:
-        room = self._room(width)
-        cells = [fit("", 2), fit("#", self._digits, right=True), "   ", fit("change", room.title)]
-        eval_loss = "eval " if room.verdict else "eval"  # apart from the score's head
-        cells += [fit(eval_loss, room.loss, right=True), fit("score", room.score, right=True)]
-        cells += [" " * room.gap]
-        cells += [fit("vs parent", CLAIM if room.verdict else 9)]
-        cells += [" prediction" if room.verdict > SIGN else " pred"] if room.verdict else []
-        return [("".join(cells), "head")]
-
-    def _room(self, width: int) -> _Room:
-        return _room(width - self._digits, self._has_verdicts)
 
     def take(self, snapshot: LoopSnapshot) -> None:
         """Takes what is to be shown. From the first prediction on there is a column for what
@@ -102,55 +109,130 @@ class IterationTable(RowList):
         self.snapshot = snapshot
         predicted = snapshot.draft is not None and snapshot.draft.predicted is not None
         self._has_verdicts |= predicted or any(each.verdict for each in snapshot.iterations)
+        self._depths = {
+            each.number: depth
+            for each, depth in zip(snapshot.iterations, snapshot.depths, strict=True)
+        }
+        self.list_again()
+
+    def list_again(self) -> None:
+        """Filters and sorts the iterations; the cursor is the caller's matter."""
+        snapshot, choice = self.snapshot, self.choice
+        if snapshot is None:
+            return
+        passed = [
+            each
+            for each in snapshot.iterations
+            if each.number == self.pinned
+            or choice.query.matches(
+                each, snapshot.glances.get(each.number, NO_GLANCE), snapshot.best
+            )
+        ]
+        if not choice.is_lineage:
+            passed = in_order(
+                passed, choice.order, snapshot.glances, is_reversed=choice.is_reversed
+            )
+        self.listed = passed
+
+    def head(self, width: int) -> list[Part]:
+        room = self._room(width)
+        order, arrow = self.choice.order, ARROWS[self._lowest_first]
+        by_number = "" if self.choice.is_lineage or order is not IterationOrder.NUMBER else arrow
+        by_loss = arrow if order is IterationOrder.EVAL_LOSS else ""
+        by_score = arrow if order is IterationOrder.SCORE else ""
+        cells = [fit("", 2), fit(f"#{by_number}", self._digits, right=True), "   "]
+        cells.append(fit("change", room.title))
+        name = f"eval{by_loss}"
+        eval_loss = f"{name} " if room.verdict else name  # apart from the score's head
+        cells += [fit(eval_loss, room.loss, right=True), fit("score", room.score, right=True)]
+        cells.append(fit(by_score, room.gap))
+        cells.append(fit("vs parent", CLAIM if room.verdict or room.added else 9))
+        if room.verdict:
+            prediction = " prediction" if room.verdict > SIGN else " pred"
+            cells.append(fit(prediction, room.verdict) if room.added else prediction)
+        for column, size in self._added(room):
+            mark = arrow if column.order is order else ""
+            cells.append(_in_column(column, f"{column.head}{mark}", size))
+        return [("".join(cells), "head")]
 
     def row(self, index: int, width: int) -> list[Part]:
         assert self.snapshot is not None
-        if index >= len(self.snapshot.iterations):
+        if index >= len(self.listed):
             return [self.pointer(index), *self._draft_row()]
-        iteration = self.snapshot.iterations[index]
+        iteration = self.listed[index]
         room = self._room(width)
-        indent = "└ " if self.snapshot.depths[index] else ""
-        mark = " m " if iteration.number in self.marked else "   "
-        metrics = iteration.metrics
-        tone = "muted" if iteration.state in ("queued", "unreadable") else ""
+        has_indent = self.choice.is_lineage and self._depths.get(iteration.number)
+        indent = "└ " if has_indent else ""
+        metrics, tone = iteration.metrics, ""
+        if iteration.state in ("queued", "unreadable"):
+            tone = "muted"
+        measured = eval_loss(iteration)
+        is_whole = metrics.get("eval_loss") is not None
         parts: list[Part] = [
             self.pointer(index),
             (fit(str(iteration.number), self._digits, right=True), "strong"),
-            (mark, "overlay"),
+            *self._marks(iteration),
             (indent, "muted"),
-            (fit(flat(iteration.title), room.title - len(indent)), tone),
-            (fit(loss(metrics.get("eval_loss")), room.loss, right=True), ""),
+            (fit_words(flat(iteration.title), room.title - len(indent)), tone),
+            (
+                fit(whole_number(loss(measured), measured, room.loss), room.loss, right=True),
+                "" if is_whole else "muted",
+            ),
             (fit(percent(metrics.get("score")), room.score, right=True), ""),
             (" " * room.gap, ""),
         ]
         text, tone = self._outcome(iteration)
-        if not (room.verdict and iteration.verdict):
-            return [*parts, (text, tone)]
-        sign, word, _ = verdict_words(iteration.verdict)
-        told = f" {sign} {word}" if room.verdict > SIGN else f" {sign}"
-        return [*parts, (fit(text, CLAIM), tone), (told, VERDICT_TONES.get(sign, ""))]
+        is_last = not (room.verdict or room.added)
+        parts.append((text if is_last else fit(text, CLAIM), tone))
+        if room.verdict:
+            parts.append(self._verdict(iteration, room))
+        glance = self.snapshot.glances.get(iteration.number, NO_GLANCE)
+        for column, size in self._added(room):
+            parts.append((_in_column(column, cell_text(column, iteration, glance), size), "muted"))
+        return parts
+
+    @property
+    def _lowest_first(self) -> bool:
+        from_lowest = self.choice.order not in HIGHEST_FIRST
+        return from_lowest is not self.choice.is_reversed
+
+    def _room(self, width: int) -> _Room:
+        return _room(width - self._digits, self._has_verdicts, self.choice)
+
+    def _added(self, room: _Room) -> list[tuple[Column, int]]:
+        """The added columns with their cells; a last column of text has the rest."""
+        sizes = [(column, column.width) for column in room.added]
+        if sizes and sizes[-1][0].is_text:
+            column, size = sizes[-1]
+            sizes[-1] = column, size + room.rest
+        return sizes
+
+    def _marks(self, iteration: Iteration) -> list[Part]:
+        """Whether it is marked, and whether it is the best, in three cells."""
+        assert self.snapshot is not None
+        best = self.snapshot.best
+        is_marked = iteration.number in self.marked
+        sign = best_mark(iteration.number, best.number if best is not None else None)
+        if not sign:
+            return [(" m " if is_marked else "   ", "overlay")]
+        return [("m" if is_marked else " ", "overlay"), (f"{sign} ", "good")]
 
     def _outcome(self, iteration: Iteration) -> Part:
         """What came of it: the change against the parent, or the state it is in."""
         assert self.snapshot is not None
-        if iteration.state == "finished":
-            if iteration.number not in self.snapshot.comparisons:
-                return ("", "")
-            compared = self.snapshot.comparisons[iteration.number]
-            return brief_delta(compared), claim_tone(compared)
-        text, tone = SIGNS.get(iteration.state, (iteration.state, ""))
-        if iteration.state == "failed" and iteration.error:
-            text = f"✗ {iteration.error.get('kind')}"
-        if iteration.silence is not None:
-            return f"▶ silent {silence(iteration.silence)}", "warn"
-        live = self.snapshot.live
-        if live is not None and live.number == iteration.number and live.run.total:
-            done, total = live.run.done, live.run.total
-            if iteration.state == "running":
-                text = f"▶ {done}/{total}"
-            else:
-                text = f"▶ {iteration.state} {100 * done // total}%"
-        return text, tone
+        if iteration.state != "finished":
+            return state_part(iteration, self.snapshot)
+        if iteration.number not in self.snapshot.comparisons:
+            return ("", "")
+        compared = self.snapshot.comparisons[iteration.number]
+        return brief_delta(compared), claim_tone(compared)
+
+    def _verdict(self, iteration: Iteration, room: _Room) -> Part:
+        if not iteration.verdict:
+            return (fit("", room.verdict) if room.added else "", "")
+        sign, word, _ = verdict_words(iteration.verdict)
+        told = f" {sign} {word}" if room.verdict > SIGN else f" {sign}"
+        return (fit(told, room.verdict) if room.added else told, VERDICT_TONES.get(sign, ""))
 
     def _draft_row(self) -> list[Part]:
         assert self.snapshot is not None
@@ -180,12 +262,9 @@ class IterationTable(RowList):
 NOTE, MORE, ROOMY = 4, 2, 14
 """Rows of the lines below the table with the rule over them; more in a pane of so many rows."""
 
-REASON_LINES, REASON_INDENT = 2, 10
-"""A longer reason is cut, so that what follows it is seen; enter reads all of it."""
 
-
-class IterationsPane(Pane):
-    """The table and some lines on the selected row."""
+class IterationsPane(SearchablePane):
+    """The table, some lines on the selected row, and a line to filter or to search with."""
 
     BINDINGS = bindings("iterations")
     scope = "iterations"
@@ -193,14 +272,24 @@ class IterationsPane(Pane):
     IterationsPane > #iteration-note { height: 4; padding: 0; border-top: solid $frame; }
     """
 
+    class Chosen(Message):
+        """Other columns, another order or another filter are chosen."""
+
+        def __init__(self, choice: IterationChoice) -> None:
+            super().__init__()
+            self.choice = choice
+
     def __init__(self) -> None:
         super().__init__(id="iterations")
         self.table = IterationTable()
         self.note = Sheet(id="iteration-note", is_note=True)
+        self._problem = ""
+        self._filtered_from: Hashable = None
 
     def compose(self) -> ComposeResult:
         yield self.table
         yield self.note
+        yield self.field
 
     def on_mount(self) -> None:
         self.entitle("1 Iterations")
@@ -214,6 +303,11 @@ class IterationsPane(Pane):
     def main(self) -> RowList:
         return self.table
 
+    @property
+    def choice(self) -> IterationChoice:
+        """What is listed, and how."""
+        return self.table.choice
+
     def show(self, snapshot: LoopSnapshot, marked: tuple[int, ...], selected: Hashable) -> None:
         """Shows the snapshot, the cursor on the row with key `selected`."""
         table, before = self.table, self.table.snapshot
@@ -223,13 +317,44 @@ class IterationsPane(Pane):
             and before.draft is snapshot.draft
             and before.draft_problem == snapshot.draft_problem
             and before.live is snapshot.live
+            and before.best == snapshot.best
+            and before.glances is snapshot.glances
             and table.marked == marked
         )
         table.take(snapshot)
         table.marked = marked
+        if isinstance(selected, int) and table.index_of(selected) is None:
+            table.pinned = selected
+            table.list_again()
+            same = False
         if not same or table.key_of(table.cursor) != selected:
+            self.refresh_matches()
             table.rows_changed(selected)
+            self.show_titles()
         self.show_note()
+
+    def choose(self, choice: IterationChoice) -> None:
+        """Lists by another filter or in another order; the cursor stays on its iteration.
+
+        Where the filter hides that, the cursor goes to the nearest row, which is then selected.
+        """
+        table = self.table
+        if choice == table.choice:
+            return
+        before = table.key_of(table.cursor)
+        key = self._filtered_from if self.field.is_open else before
+        if choice.query != table.choice.query:
+            table.pinned = None
+        table.choice = choice
+        table.list_again()
+        self.refresh_matches()
+        if table.index_of(key) is None and table.listed:
+            key = table.key_of(min(table.cursor, len(table.listed) - 1))
+        table.rows_changed(key)
+        if table.count and table.key_of(table.cursor) != before:
+            table.post_message(RowList.Moved(table, table.cursor))
+        self.show_titles()
+        self.post_message(self.Chosen(choice))
 
     def show_note(self) -> None:
         """The lines on the row under the cursor."""
@@ -240,79 +365,84 @@ class IterationsPane(Pane):
         iteration = snapshot.iteration(key) if isinstance(key, int) else None
         self.note.show(note_on(snapshot, iteration, self.note.size.width))
 
+    def show_titles(self) -> None:
+        table, choice = self.table, self.choice
+        if self._problem:
+            self.entitle("1 Iterations", f"✗ {self._problem}")
+            return
+        parts = [self.search.words(table.cursor)]
+        if choice.query.text and table.snapshot is not None:
+            count = f"{len(table.listed):,} of {len(table.snapshot.iterations):,}"
+            parts.append(f"{count} · {choice.query.text}")
+        if not choice.is_lineage:
+            parts.append(f"by {choice.order}{', reversed' if choice.is_reversed else ''}")
+        self.entitle("1 Iterations", " · ".join(filter(None, parts)))
 
-def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> list[list[Part]]:
-    """Why an iteration is, and what can be said of it; the draft if there is none.
+    def find_matches(self) -> None:
+        self.search.find_in(map(searched_text, self.table.listed))
 
-    `width`: cells of a line; 0 where it is not known yet, and nothing is cut.
-    """
-    reason = REASON_LINES * (width - REASON_INDENT - 4)  # words do not fill a line
-    longest = reason if width > REASON_INDENT + 4 else 2_000
-    if iteration is None:
-        if snapshot.draft is None:
-            return [[(" ✗ ", "bad"), (snapshot.draft_problem or snapshot.problem, "bad")]]
-        why = snapshot.draft.why or "no reason given yet: a writes one"
-        because = [(" because: ", "muted"), (flat(why, longest), "")]
-        return [because, [(" r runs it, 2 edits it", "muted")]]
-    lines: list[list[Part]] = []
-    because = [(" because: ", "muted"), (flat(iteration.decision, longest), "")]
-    if iteration.error:  # what to do next comes before what cannot be changed any more
-        message = str(iteration.error.get("message") or "")
-        if iteration.state == "unreadable" and len(message) > ERROR_SIGNS:
-            message = _by_its_name(message)
-        message = flat(message, ERROR_SIGNS + 1)
-        lines.append([(" ✗ ", "bad"), (message, "bad")])
-        if hint := iteration.error.get("hint"):
-            lines.append([("   hint: ", "muted"), (str(hint), "")])
-    elif iteration.state in RESUMABLE:
-        resumes = " resumes it from its newest whole checkpoint"
-        lines.append([(" it did not finish: ", "muted"), ("R", "accent"), (resumes, "muted")])
-    elif iteration.state == "queued" and snapshot.live is None:
-        lines.append([(" it has not begun: ", "muted"), ("R", "accent"), (" runs it", "muted")])
-    if iteration.decision:
-        lines.append(because)
-    if compared := snapshot.comparisons.get(iteration.number):
-        lines.append([(" ", ""), (claim_in_words(compared), "muted")])
-    if iteration.verdict:
-        lines.append(verdict_line(iteration.verdict))
-    return lines
+    def action_columns(self) -> None:
+        """Opens the choice of columns."""
+        columns = [(each.name, each.words) for each in COLUMNS]
+        self.app.push_screen(ColumnsScreen(columns, self.choice.columns, self._show_column))
 
+    def action_next_order(self) -> None:
+        orders = list(IterationOrder)
+        after = orders[(orders.index(self.choice.order) + 1) % len(orders)]
+        self.choose(msgspec.structs.replace(self.choice, order=after))
 
-def _by_its_name(message: str) -> str:
-    """A fault of a file, `PATH: what`, with no more of its path than its folder and its name."""
-    path, _, what = message.partition(": ")
-    name = "/".join(path.rsplit("/", 2)[-2:])
-    return f"…/{name}: {what}" if "/" in path else message
+    def action_reverse(self) -> None:
+        is_reversed = not self.choice.is_reversed
+        self.choose(msgspec.structs.replace(self.choice, is_reversed=is_reversed))
 
+    def action_filter(self) -> None:
+        snapshot = self.table.snapshot
+        self._filtered_from = self.table.key_of(self.table.cursor)
+        words = vocabulary_of_iterations(snapshot.iterations if snapshot is not None else ())
+        self.field.open(
+            self.choice.query.text,
+            "is:finished is:best state:failed score>70 lr>=1e-4 words",
+            accept=self._filter,
+            changed=self._typed,
+            complete=words.completions,
+        )
 
-def verdict_line(verdict: str) -> list[Part]:
-    """What became of the prediction that the iteration was made on."""
-    sign, _, words = verdict_words(verdict)
-    return [(f" {sign} ", VERDICT_TONES.get(sign, "")), (flat(words, 200), "muted")]
+    def leave_search(self) -> bool:
+        """Leaves the line that is typed in, else the search, else the filter.
 
+        Returns whether there was anything to leave.
+        """
+        was_open = self.field.is_open
+        self.field.close()
+        self._problem = ""
+        if self.end_search() or was_open:
+            self.show_titles()
+            return True
+        if self.choice.query.text:
+            self.choose(msgspec.structs.replace(self.choice, query=parse_query("")))
+            return True
+        self.show_titles()
+        return False
 
-def claim_in_words(compared: Comparison) -> str:
-    """Returns what can be said of a change, and what it rests on."""
-    if compared.change is None:
-        return f"against {compared.a}: nothing to compare"
-    runs = compared.replicates
-    counted = f"{runs[0]} and {runs[1]} runs of these configs"
-    if compared.claim == SEED_NOISE:
-        counted = f"{runs[0]} runs of this config"
-    if compared.is_by_loss:
-        over = examples_of(compared, by_loss=True)
-    else:
-        over = f"{examples_of(compared)}, {changes_of(compared)}"
-    return (
-        f"against {compared.a}: {compared.change_words} over {over}: {compared.claim} ({counted})"
-    )
+    def _show_column(self, name: str, is_shown: bool) -> None:
+        self.choose(self.choice.with_column(name, is_shown))
 
+    def _typed(self, text: str) -> None:
+        """Filters by what has been typed so far, but for a term that is only begun."""
+        self._filter(without_unfinished_condition(text))
 
-def claim_tone(compared: Comparison | None) -> str:
-    """Good and bad are said only of what is more than consistent with it."""
-    if compared is None:
-        return ""
-    return {"better": "good", "worse": "bad"}.get(compared.claim, "")
+    def _filter(self, text: str) -> bool:
+        """Filters by what is typed; whether it is a filter."""
+        self._problem = ""
+        try:
+            query = parse_query(text)
+        except TuiLoopError as error:
+            self._problem = error.message
+            self.show_titles()
+            return False
+        self.choose(msgspec.structs.replace(self.choice, query=query))
+        self.show_titles()
+        return True
 
 
 def is_live(iteration: Iteration | None) -> bool:
@@ -321,25 +451,47 @@ def is_live(iteration: Iteration | None) -> bool:
 
 
 class _Room(msgspec.Struct, frozen=True):
-    """Cells of the columns; `gap`: those between the score and what can be claimed."""
+    """Cells of the columns; `gap`: those between the score and what can be claimed.
+
+    `added`: the added columns that fit; `rest`: cells that a last column of text may have, too.
+    """
 
     title: int
     loss: int
     score: int = 6
     gap: int = 2
     verdict: int = 0
+    added: tuple[Column, ...] = ()
+    rest: int = 0
 
 
 CLAIM, SIGN, WORD = 18, 5, 12
 """Cells of what can be claimed, and of a verdict: its sign, or its word, too."""
 
+MOST_TITLE = 60
+"""Cells that a title takes at most where a column of text beside it can use them."""
 
-def _room(width: int, has_verdict: bool) -> _Room:
+
+def _room(width: int, has_verdict: bool, choice: IterationChoice) -> _Room:
     """Columns beside a number; with verdicts, the figures stand closer for the title's sake."""
     eval_loss = 8 if width >= 55 else 0
     left = width - 2 - 3 - CLAIM - eval_loss
-    if not has_verdict:
-        return _Room(max(8, left - 6 - 2), eval_loss)
-    left += bool(eval_loss) - 5 - 1
-    verdict = WORD if left - WORD >= TITLE else SIGN
-    return _Room(max(8, left - verdict), max(0, eval_loss - 1), 5, 1, verdict)
+    room = _Room(0, eval_loss)
+    if has_verdict:
+        left += bool(eval_loss) - 5 - 1
+        verdict = WORD if left - WORD >= TITLE else SIGN
+        left -= verdict
+        room = _Room(0, max(0, eval_loss - 1), 5, 1, verdict)
+    else:
+        left -= 6 + 2
+    added = fitting(choice.shown, left - LEAST_TITLE, choice.order)
+    left -= sum(each.width for each in added)
+    rest = 0
+    if added and added[-1].is_text:
+        rest = max(0, left - MOST_TITLE, (left - TITLE) // 2)
+    return msgspec.structs.replace(room, title=max(8, left - rest), added=added, rest=rest)
+
+
+def _in_column(column: Column, text: str, size: int) -> str:
+    """A cell of an added column: numbers to the right, text to the left after a gap."""
+    return f"  {fit_words(text, size - 2)}" if column.is_text else fit(text, size, right=True)

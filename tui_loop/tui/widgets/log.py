@@ -1,31 +1,41 @@
-"""Pane 5: what the selected iteration's run said, following the newest line or standing still."""
+"""Pane 5: the log of the selected iteration's run, following the newest line or standing still."""
 
 from __future__ import annotations
 
+import msgspec
 from textual.app import ComposeResult
 
 from tui_loop.core.record.log_lines import LogLine, clock
 from tui_loop.core.record.reader import LOG_LINES, RunView
 from tui_loop.core.snapshot import LoopSnapshot
-from tui_loop.tui.actions import bindings
-from tui_loop.tui.widgets.field import Field
-from tui_loop.tui.widgets.pane import Pane
+from tui_loop.core.text.figures import counted
+from tui_loop.tui.actions import BY_ID, bindings, keys_of
+from tui_loop.tui.services import services_of
+from tui_loop.tui.text_search import TextSearch
 from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.searching import SearchablePane
 from tui_loop.tui.widgets.toned import Part
 
 LEVELS = ("all", "no steps", "warnings")
 TONES = {"error": "bad", "warning": "warn", "step": "", "debug": "muted", "info": ""}
 
 
-class LogList(RowList):
-    """The lines that pass the level and the search; at most LOG_LINES of them."""
+class LogChoice(msgspec.Struct, frozen=True):
+    """What is chosen in the log of one attempt of a run: the level, and the searched text."""
 
-    def __init__(self) -> None:
+    level: str = LEVELS[0]
+    search: str = ""
+
+
+class LogList(RowList):
+    """The lines that pass the level; at most LOG_LINES of them."""
+
+    def __init__(self, search: TextSearch) -> None:
         super().__init__(id="log-list")
         self.view: RunView | None = None
         self.lines: list[LogLine] = []
         self.level = LEVELS[0]
-        self.search = ""
+        self.search = search
         self.is_following = True
         self.unseen = 0
         self.why_empty: list[str] = []
@@ -45,7 +55,7 @@ class LogList(RowList):
             self.pointer(index),
             (f"{clock(line.t)}  ", "muted"),
             (sign, tone),
-            (line.text, tone),
+            *self.search.marked(line.text, tone),
         ]
 
     def show(self, view: RunView | None) -> bool:
@@ -55,11 +65,11 @@ class LogList(RowList):
             return False
         if view is None or before is None or view.number != before.number:
             self.is_following = True
-            self.again()
+            self.list_all()
             return True
         fresh = view.logged - before.logged
         if fresh < 0 or fresh > len(view.log):
-            self.again()
+            self.list_all()
             return True
         added = [line for line in view.log[len(view.log) - fresh :] if self._passes(line)]
         if not added:
@@ -67,8 +77,8 @@ class LogList(RowList):
         self._add(added)
         return True
 
-    def again(self) -> None:
-        """Filters everything anew."""
+    def list_all(self) -> None:
+        """Lists all lines that pass."""
         self.lines = [line for line in (self.view.log if self.view else []) if self._passes(line)]
         self.unseen = 0
         if self.is_following:
@@ -81,6 +91,11 @@ class LogList(RowList):
         self.is_following, self.unseen = True, 0
         self.cursor = max(0, len(self.lines) - 1)
         self.rows_changed()
+
+    def action_bottom(self) -> None:
+        """Goes to the newest line, which tells the pane even if the cursor is there already."""
+        super().action_bottom()
+        self.post_message(self.Moved(self, self.cursor))
 
     def _add(self, lines: list[LogLine]) -> None:
         self.lines.extend(lines)
@@ -99,23 +114,23 @@ class LogList(RowList):
             self._fit_virtual_size()
 
     def _passes(self, line: LogLine) -> bool:
-        if self.level == "warnings" and line.level not in ("warning", "error"):
-            return False
-        if self.level == "no steps" and line.level == "step":
-            return False
-        return not self.search or self.search.casefold() in line.text.casefold()
+        if self.level == "warnings":
+            return line.level in ("warning", "error")
+        return self.level == "all" or line.level != "step"
 
 
-class LogPane(Pane):
+class LogPane(SearchablePane):
     """The lines and a field to search with."""
 
     BINDINGS = bindings("log")
     scope = "log"
+    searches_upwards = True
 
     def __init__(self) -> None:
         super().__init__(id="log")
-        self.list = LogList()
-        self.field = Field(id="log-search")
+        self.list = LogList(self.search)
+        self._attempt: tuple[int, int] | None = None
+        self._chosen: dict[tuple[int, int], LogChoice] = {}
 
     def compose(self) -> ComposeResult:
         yield self.list
@@ -131,59 +146,25 @@ class LogPane(Pane):
     def show(self, snapshot: LoopSnapshot) -> None:
         """Shows the selected run's lines."""
         state = snapshot.selected.state if snapshot.selected else ""
+        is_filtered = self.list.level != LEVELS[0] and bool(self.list.view and self.list.view.log)
         self.list.why_empty = {
             "": ["what a run says comes here: r runs the draft"],
             "queued": ["it has not begun yet"],
-        }.get(state, ["no line passes" if self.list.search else "it has said nothing"])
+        }.get(state, ["no line passes: f shows more" if is_filtered else "it has said nothing"])
+        self._restore_choice(snapshot.selected)
         if self.list.show(snapshot.selected):
-            self._entitle()
+            self.refresh_matches()
+            self.show_titles()
 
-    def action_next_level(self) -> None:
-        self.list.level = LEVELS[(LEVELS.index(self.list.level) + 1) % len(LEVELS)]
-        self._again()
+    def find_matches(self) -> None:
+        self.search.find_in(line.text for line in self.list.lines)
 
-    def action_search(self) -> None:
-        self.field.open(
-            self.list.search,
-            "only lines that have this",
-            accept=lambda _: True,
-            changed=self._search,
-        )
-
-    def action_follow(self) -> None:
-        self.list.follow()
-        self._entitle()
-
-    def leave_search(self) -> bool:
-        """Ends the search; whether there was one."""
-        was = self.field.is_open or bool(self.list.search)
-        self.field.close()
-        if self.list.search:
-            self._search("")
-        return was
-
-    def on_row_list_moved(self, event: RowList.Moved) -> None:
-        event.stop()
-        self.list.is_following = self.list.cursor >= self.list.count - 1
-        if self.list.is_following:
-            self.list.unseen = 0
-        self._entitle()
-
-    def on_row_list_opened(self, event: RowList.Opened) -> None:
-        event.stop()
-
-    def _search(self, text: str) -> None:
-        self.list.search = text
-        self._again()
-
-    def _again(self) -> None:
-        self.list.again()
-        self._entitle()
-
-    def _entitle(self) -> None:
+    def show_titles(self) -> None:
         table, view = self.list, self.list.view
         title = "5 Log" if view is None else f"5 Log of {view.number}"
-        parts = ["following" if table.is_following else f"standing, {table.unseen} new: F follows"]
+        parts = ["following" if table.is_following else self._paused_words()]
+        if self.search:
+            parts.append(self.search.words(table.cursor))
         if table.level != "all":
             parts.append(table.level)
         if view is not None and view.run.warnings:
@@ -192,6 +173,52 @@ class LogPane(Pane):
             parts.append(f"{view.bad_lines} lines unreadable")
         if view is not None and view.run.unknown:
             parts.append(f"{view.run.unknown} events of a later version left out")
-        if table.search:
-            parts.append(f"/{table.search}")
         self.entitle(title, " · ".join(parts) if view is not None else "")
+
+    def action_next_level(self) -> None:
+        self.list.level = LEVELS[(LEVELS.index(self.list.level) + 1) % len(LEVELS)]
+        self.list.list_all()
+        self.refresh_matches()
+        self.show_titles()
+
+    def action_follow(self) -> None:
+        self.list.follow()
+        self.show_titles()
+
+    def leave_search(self) -> bool:
+        """Ends the search; whether there was one."""
+        was_open = self.field.is_open
+        self.field.close()
+        return self.end_search() or was_open
+
+    def on_row_list_moved(self, event: RowList.Moved) -> None:
+        event.stop()
+        self.list.is_following = self.list.cursor >= self.list.count - 1
+        if self.list.is_following:
+            self.list.unseen = 0
+        self.show_titles()
+
+    def on_row_list_opened(self, event: RowList.Opened) -> None:
+        event.stop()
+
+    def _paused_words(self) -> str:
+        keys = keys_of(BY_ID["log.follow"], services_of(self).keys)
+        follows = f"{keys[0]} follows" if keys else "not following"
+        unseen = self.list.unseen
+        return f"+{counted(unseen, 'line')}, {follows}" if unseen else follows
+
+    def _restore_choice(self, view: RunView | None) -> None:
+        """Level and search are those of this attempt of the run: one that starts shows all."""
+        attempt = None if view is None else (view.number, view.run.attempt)
+        if attempt == self._attempt:
+            return
+        if self._attempt is not None:
+            self._chosen[self._attempt] = LogChoice(self.list.level, self.search.text)
+        self._attempt = attempt
+        choice = self._chosen.get(attempt, LogChoice()) if attempt is not None else LogChoice()
+        if choice == LogChoice(self.list.level, self.search.text):
+            return
+        self.list.level = choice.level
+        self.search.look_for(choice.search)
+        if self.list.view is not None and view is not None:
+            self.list.list_all()

@@ -7,7 +7,6 @@ from collections.abc import Hashable, Sequence
 from tui_loop.core.compare.loop_list import LoopEntry
 from tui_loop.core.text.figures import loss, percent
 from tui_loop.tui.cells import fit, flat, width_of
-from tui_loop.tui.widgets.iterations import SIGNS
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
 
@@ -16,12 +15,19 @@ LONGEST_NAME, LEAST_NAME, LEAST_GOAL = 28, 12, 20
 Doing = tuple[str, str]
 """(key, words)"""
 
-_STATES = {
-    **SIGNS,
-    "finished": ("✓ finished", ""),
-    "new": ("○ new", "muted"),
-    "closed": ("■ closed", "muted"),
+_SIGNS = {
+    "idle": ("· ", ""),
+    "new": ("○ ", "muted"),
+    "queued": ("○ ", "muted"),
+    "closed": ("■ ", "muted"),
+    "running": ("▶ ", "accent"),
+    "paused": ("▶ ", "warn"),
+    "stopping": ("▶ ", "warn"),
+    "unreadable": ("✗ ", "bad"),
 }
+
+STATE, LAST_RUN = 13, 11
+"""Cells of a loop's state, and of how its last run ended."""
 
 
 class LoopTable(RowList):
@@ -86,27 +92,35 @@ class LoopTable(RowList):
         return parts
 
     def _cell(self, loop: LoopEntry, column: str) -> Part:
-        if column == "loop":
-            return loop.name, "strong"
         if column == "state":
             return _state(loop)
-        if column == "iterations":
-            return str(loop.iterations), ""
-        if column == "best":
-            return best_in_words(loop), ""
-        if column == "updated":
-            return when(loop), "muted"
-        return (loop.problem, "bad") if loop.problem else (loop.goal, "muted")
+        if column == "goal" and loop.problem:
+            return loop.problem, "bad"
+        return {
+            "loop": (loop.name, "strong"),
+            "last run": (loop.last_run, "muted"),
+            "iterations": (str(loop.iterations), ""),
+            "best": (best_in_words(loop), ""),
+            "updated": (when(loop), "muted"),
+            "goal": (loop.goal, "muted"),
+        }[column]
 
     def _columns(self, width: int) -> list[tuple[str, int]]:
         """The columns that have room, in order, with their widths."""
         names = [width_of(flat(loop.name)) for loop in self.loops or ()]
         name = min(LONGEST_NAME, max([LEAST_NAME, *names]))
-        columns = [("loop", name), ("state", 13), ("best", 10), ("iterations", 10)]
+        columns = [
+            ("loop", name),
+            ("state", STATE),
+            ("last run", LAST_RUN),
+            ("best", 10),
+            ("iterations", 10),
+        ]
         left = width - 2 - sum(size + 2 for _, size in columns)
-        if left < 0:
-            columns.pop()
-            left += 12
+        for leaves in (("iterations", 10), ("last run", LAST_RUN)):
+            if left < 0:
+                columns.remove(leaves)
+                left += leaves[1] + 2
         if left >= 18:
             columns.append(("updated", 16))
             left -= 18
@@ -116,11 +130,12 @@ class LoopTable(RowList):
 
 
 def _state(loop: LoopEntry) -> Part:
-    if loop.problem:
-        return _STATES["unreadable"]
+    """What the loop is doing. How its last run ended has a column of its own."""
     if loop.silent_s is not None:
         return "▶ silent", "warn"
-    return _STATES.get(loop.state, (loop.state, ""))
+    state = "unreadable" if loop.problem else loop.state
+    sign, tone = _SIGNS.get(state, ("", ""))
+    return f"{sign}{state if loop.problem else loop.state_words}", tone
 
 
 def best_in_words(loop: LoopEntry) -> str:

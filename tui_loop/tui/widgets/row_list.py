@@ -92,6 +92,18 @@ class RowList(Toned, can_focus=True):
             if tell:
                 self.post_message(self.Moved(self, found))
 
+    def keep_around(self, index: int, context: int) -> None:
+        """Scrolls so that rows above and below a row are in view, too, where there is room."""
+        room = max(1, self.size.height - self._head_lines)
+        context = min(context, (room - 1) // 2)
+        first, top = round(self.scroll_y), None
+        if index - context < first:
+            top = max(0, index - context)
+        elif index + context >= first + room:
+            top = min(self.count - room, index + context - room + 1)
+        if top is not None and self.size.height:
+            self.scroll_to(y=max(0, top), animate=False, force=True, immediate=True)
+
     def action_move(self, step: int) -> None:
         self.set_cursor(self.cursor + step, direction=step)
 
@@ -109,9 +121,14 @@ class RowList(Toned, can_focus=True):
         if self.count:
             self.post_message(self.Opened(self, self.cursor))
 
+    def row_on(self, y: int) -> int | None:
+        """The row on a line of the widget, None where there is none."""
+        index = y - self._head_lines + round(self.scroll_y)
+        return index if y >= self._head_lines and 0 <= index < self.count else None
+
     def on_click(self, event: events.Click) -> None:
-        index = event.y - self._head_lines + round(self.scroll_y)
-        if not 0 <= index < self.count or event.y < self._head_lines:
+        index = self.row_on(event.y)
+        if index is None:
             return
         if index == self.cursor and event.chain > 1:
             self.action_open()

@@ -346,8 +346,11 @@ class Workbench(Frame):
     def on_failures_pane_opened(self) -> None:
         self.examples.open()
 
-    def on_failures_pane_filters_wanted(self) -> None:
+    def on_failures_pane_breakdown_wanted(self) -> None:
         self.filters.open()
+
+    def on_iterations_pane_chosen(self, event: IterationsPane.Chosen) -> None:
+        self.filters.remember_iterations(event.choice)
 
     def on_failures_pane_chosen(self, event: FailuresPane.Chosen) -> None:
         self.filters.remember(event.choice)
@@ -388,7 +391,7 @@ class Workbench(Frame):
         if config.is_editing:
             config.editor.close()
             return
-        for pane in (self.query_one(FailuresPane), self.query_one(LogPane)):
+        for pane in (self.query_one(name) for name in (IterationsPane, FailuresPane, LogPane)):
             if (pane.field.is_open or pane.id == self.state.pane) and pane.leave_search():
                 return
         if self.is_zoomed:

@@ -1,0 +1,209 @@
+"""The columns of the iterations list that a user may add, and what is chosen of the list."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from tui_loop.core.compare import iteration_order as figures_of
+from tui_loop.core.compare.iteration_order import IterationOrder
+from tui_loop.core.compare.iteration_query import IterationQuery, parse_query
+from tui_loop.core.errors import BadInput
+from tui_loop.core.record.codec import number
+from tui_loop.core.record.run_glance import RunGlance
+from tui_loop.core.record.structs import Iteration
+from tui_loop.core.text import figures
+from tui_loop.core.text.figures import brief_number
+from tui_loop.tui.cells import fit, flat, width_of
+
+Show = Callable[[Iteration, RunGlance], str]
+
+REASON = 24
+"""Cells that a column of reasons needs at least; it gets what is left."""
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column that can be added: its name in the choice, its head, cells, and what it shows.
+
+    `width`: with a blank before it; a text column is left-aligned after two blanks. `order`: the
+    sort order that it belongs to.
+    """
+
+    name: str
+    head: str
+    width: int
+    show: Show
+    words: str
+    is_text: bool = False
+    order: IterationOrder | None = None
+
+
+def _epochs(iteration: Iteration, _: RunGlance) -> str:
+    value = number(iteration.metrics.get("epochs"))
+    return "" if value is None else f"{value:.3g}"
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if value < 1e7 else brief_number(value)
+
+
+def _began(_: Iteration, glance: RunGlance) -> str:
+    if glance.began is None:
+        return ""
+    with suppress(ValueError, OverflowError, OSError):  # a journal may hold any number
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(glance.began))
+    return ""
+
+
+COLUMNS = (
+    Column(
+        "train loss",
+        "train",
+        9,
+        lambda each, _: figures.loss(each.metrics.get("train_loss")),
+        "mean loss over the training steps",
+    ),
+    Column(
+        "lr",
+        "lr",
+        9,
+        lambda each, _: figures.rate(figures_of.learning_rate(each)),
+        "learning rate",
+        order=IterationOrder.LEARNING_RATE,
+    ),
+    Column(
+        "time",
+        "time",
+        8,
+        lambda each, _: figures.duration(each.duration_s),
+        "duration of all attempts",
+        order=IterationOrder.TIME,
+    ),
+    Column(
+        "tok/s",
+        "tok/s",
+        8,
+        lambda each, glance: _whole(figures_of.token_rate(each, glance)),
+        "tokens per second of training",
+        order=IterationOrder.TOKEN_RATE,
+    ),
+    Column(
+        "tokens",
+        "tokens",
+        10,
+        lambda each, glance: _whole(figures_of.tokens(each, glance)),
+        "tokens that training read",
+        order=IterationOrder.TOKENS,
+    ),
+    Column("epochs", "epochs", 7, _epochs, "passes over the training data"),
+    Column(
+        "steps",
+        "steps",
+        8,
+        lambda each, _: _whole(figures_of.steps(each)),
+        "optimizer steps",
+    ),
+    Column("date", "began", 18, _began, "when the run began", is_text=True),
+    Column(
+        "device", "device", 12, lambda _, glance: glance.device, "where it trained", is_text=True
+    ),
+    Column("why", "why", REASON, lambda each, _: each.decision, "the reason", is_text=True),
+)
+BY_NAME = {column.name: column for column in COLUMNS}
+BY_ORDER = {column.order: column for column in COLUMNS if column.order is not None}
+
+
+class IterationChoice(msgspec.Struct, frozen=True):
+    """What is chosen of the iterations list: added columns by name, order and filter."""
+
+    columns: tuple[str, ...] = ()
+    order: IterationOrder = IterationOrder.NUMBER
+    is_reversed: bool = False
+    query: IterationQuery = IterationQuery()
+
+    @property
+    def is_lineage(self) -> bool:
+        """Returns whether the list is in the order of numbers, which shows the lineage."""
+        return self.order is IterationOrder.NUMBER and not self.is_reversed
+
+    def with_column(self, name: str, is_shown: bool) -> IterationChoice:
+        """Returns the choice with or without a column, in the fixed order of columns."""
+        names = {*self.columns, name} if is_shown else {*self.columns} - {name}
+        fixed = tuple(each.name for each in COLUMNS if each.name in names)
+        return msgspec.structs.replace(self, columns=fixed)
+
+    @property
+    def shown(self) -> tuple[Column, ...]:
+        """Returns the added columns; that of the order is always there."""
+        names = {*self.columns}
+        if (sorted_by := BY_ORDER.get(self.order)) is not None:
+            names.add(sorted_by.name)
+        return tuple(each for each in COLUMNS if each.name in names)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Returns the choice as JSON types."""
+        return {
+            "columns": list(self.columns),
+            "order": self.order.value,
+            "is_reversed": self.is_reversed,
+            "filter": self.query.text,
+        }
+
+
+def choice_of(plain: object) -> IterationChoice:
+    """Returns a remembered choice; what is broken, or of another version, is left out."""
+    if not isinstance(plain, Mapping):
+        return IterationChoice()
+    names, order, query = plain.get("columns"), IterationOrder.NUMBER, IterationQuery()
+    listed = [each for each in names if isinstance(each, str)] if isinstance(names, list) else []
+    with suppress(ValueError):
+        order = IterationOrder(plain.get("order", ""))
+    with suppress(BadInput):
+        query = parse_query(str(plain.get("filter") or ""))
+    return IterationChoice(
+        tuple(each.name for each in COLUMNS if each.name in listed),
+        order,
+        plain.get("is_reversed") is True,
+        query,
+    )
+
+
+def fitting(
+    columns: tuple[Column, ...], room: int, sorted_by: IterationOrder
+) -> tuple[Column, ...]:
+    """Returns the columns that fit into the room, each whole.
+
+    The rightmost are left out first, the one that the list is sorted by last of all.
+    """
+    found = list(columns)
+    while found and sum(each.width for each in found) > room:
+        others = [each for each in found if each.order is not sorted_by]
+        found.remove(others[-1] if others else found[-1])
+    return tuple(found)
+
+
+def fit_words(text: str, width: int) -> str:
+    """Returns `text` in `width` cells; one that is too long is cut between words, if it can be."""
+    if width_of(text) <= width:
+        return fit(text, width)
+    cut = text[:width].rpartition(" ")[0]
+    while cut and width_of(f"{cut} …") > width:
+        cut = cut.rpartition(" ")[0]
+    return fit(f"{cut} …", width) if cut else fit(text, width)
+
+
+def whole_number(text: str, value: float | None, width: int) -> str:
+    """Returns a number as `text`, or in fewer digits where that is too wide for its column."""
+    if width_of(text) < width or value is None:
+        return text
+    return brief_number(value)
+
+
+def cell_text(column: Column, iteration: Iteration, glance: RunGlance) -> str:
+    """Returns what a column shows of an iteration, on one line."""
+    return flat(column.show(iteration, glance), 400)

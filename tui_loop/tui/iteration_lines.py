@@ -1,0 +1,133 @@
+"""What the app says of an iteration: its state, why it is, what came of it."""
+
+from __future__ import annotations
+
+from tui_loop.core.compare.best import BEST_SIGN
+from tui_loop.core.compare.claims import changes_of, examples_of
+from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
+from tui_loop.core.diagnosis.findings import verdict_words
+from tui_loop.core.record.iteration import reached_words, share_words
+from tui_loop.core.record.structs import RESUMABLE, Iteration
+from tui_loop.core.snapshot import LoopSnapshot
+from tui_loop.core.text.figures import silence
+from tui_loop.tui.cells import flat
+from tui_loop.tui.widgets.toned import Part
+
+VERDICT_TONES = {"✓": "good", "✗": "bad", "≈": "warn"}
+
+ERROR_SIGNS = 100
+"""Of an error in the note, so that its hint has room; enter reads all of it."""
+
+REASON_LINES, REASON_INDENT = 2, 10
+"""A longer reason is cut, so that what follows it is seen; enter reads all of it."""
+
+SIGNS = {
+    "queued": ("○ queued", "muted"),
+    "running": ("▶ running", "accent"),
+    "paused": ("▶ paused", "warn"),
+    "stopping": ("▶ stopping", "warn"),
+    "stopped": ("■ stopped", "warn"),
+    "failed": ("✗ failed", "bad"),
+    "interrupted": ("✗ interrupted", "bad"),
+    "unreadable": ("✗ unreadable", "bad"),
+}
+
+
+def state_part(iteration: Iteration, snapshot: LoopSnapshot) -> Part:
+    """Returns the state of an unfinished iteration in short, with the share of its steps."""
+    text, tone = SIGNS.get(iteration.state, (iteration.state, ""))
+    if iteration.state == "failed" and iteration.error:
+        text = f"✗ {iteration.error.get('kind')}"
+    if iteration.silence is not None:
+        return f"▶ silent {silence(iteration.silence)}", "warn"
+    if share := share_words(iteration):
+        return f"{text} {share}", tone
+    live = snapshot.live
+    if live is not None and live.number == iteration.number and live.run.total:
+        done, total = live.run.done, live.run.total
+        if iteration.state == "running":
+            return f"▶ {done}/{total}", tone
+        return f"▶ {iteration.state} {100 * done // total}%", tone
+    return text, tone
+
+
+def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> list[list[Part]]:
+    """Why an iteration is, and what can be said of it; the draft if there is none.
+
+    `width`: cells of a line; 0 where it is not known yet, and nothing is cut.
+    """
+    reason = REASON_LINES * (width - REASON_INDENT - 4)  # words do not fill a line
+    longest = reason if width > REASON_INDENT + 4 else 2_000
+    if iteration is None:
+        if snapshot.draft is None:
+            return [[(" ✗ ", "bad"), (snapshot.draft_problem or snapshot.problem, "bad")]]
+        why = snapshot.draft.why or "no reason given yet: a writes one"
+        because = [(" because: ", "muted"), (flat(why, longest), "")]
+        return [because, [(" r runs it, 2 edits it", "muted")]]
+    lines: list[list[Part]] = []
+    because = [(" because: ", "muted"), (flat(iteration.decision, longest), "")]
+    if iteration.error:  # what to do next comes before what cannot be changed any more
+        message = str(iteration.error.get("message") or "")
+        if iteration.state == "unreadable" and len(message) > ERROR_SIGNS:
+            message = _by_its_name(message)
+        message = flat(message, ERROR_SIGNS + 1)
+        lines.append([(" ✗ ", "bad"), (message, "bad")])
+        if hint := iteration.error.get("hint"):
+            lines.append([("   hint: ", "muted"), (str(hint), "")])
+        if reached := reached_words(iteration):
+            lines.append([(f" {reached}", "muted")])
+    elif iteration.state in RESUMABLE:
+        reached = reached_words(iteration) or f"{iteration.state} before its first step"
+        resumes = " resumes from its newest checkpoint"
+        lines.append([(f" {reached}: ", "muted"), ("R", "accent"), (resumes, "muted")])
+    elif iteration.state == "queued" and snapshot.live is None:
+        lines.append([(" it has not begun: ", "muted"), ("R", "accent"), (" runs it", "muted")])
+    if iteration.decision:
+        lines.append(because)
+    if compared := snapshot.comparisons.get(iteration.number):
+        lines.append([(" ", ""), (claim_in_words(compared), "muted")])
+    if iteration.verdict:
+        lines.append(verdict_line(iteration.verdict))
+    best = snapshot.best
+    if best is not None and iteration.number in best.runs:
+        lines.append([(f" {BEST_SIGN} ", "good"), (best.words, "muted")])
+    return lines
+
+
+def _by_its_name(message: str) -> str:
+    """A fault of a file, `PATH: what`, with no more of its path than its folder and its name."""
+    path, _, what = message.partition(": ")
+    name = "/".join(path.rsplit("/", 2)[-2:])
+    return f"…/{name}: {what}" if "/" in path else message
+
+
+def verdict_line(verdict: str) -> list[Part]:
+    """What became of the prediction that the iteration was made on."""
+    sign, _, words = verdict_words(verdict)
+    return [(f" {sign} ", VERDICT_TONES.get(sign, "")), (flat(words, 200), "muted")]
+
+
+def claim_in_words(compared: Comparison) -> str:
+    """Returns what can be said of a change, and what it rests on."""
+    if compared.change is None:
+        return f"against {compared.a}: nothing to compare"
+    if compared.is_identical:
+        return f"against {compared.a}: the same config, rows, seed and results"
+    runs = compared.replicates
+    counted = f"{runs[0]} and {runs[1]} runs of these configs"
+    if compared.claim == SEED_NOISE:
+        counted = f"{runs[0]} runs of this config"
+    if compared.is_by_loss:
+        over = examples_of(compared, by_loss=True)
+    else:
+        over = f"{examples_of(compared)}, {changes_of(compared)}"
+    return (
+        f"against {compared.a}: {compared.change_words} over {over}: {compared.claim} ({counted})"
+    )
+
+
+def claim_tone(compared: Comparison | None) -> str:
+    """Good and bad are said only of what is more than consistent with it."""
+    if compared is None:
+        return ""
+    return {"better": "good", "worse": "bad"}.get(compared.claim, "")

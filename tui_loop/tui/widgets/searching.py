@@ -1,0 +1,145 @@
+"""A list that is searched: `/` types a text, `n` and `N` go from match to match."""
+
+from __future__ import annotations
+
+from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
+from tui_loop.tui.services import services_of
+from tui_loop.tui.text_search import TextSearch, joined
+from tui_loop.tui.widgets.field import Field
+from tui_loop.tui.widgets.pane import Pane
+from tui_loop.tui.widgets.row_list import RowList
+
+MOVES = ("next_match", "previous_match")
+WORKBENCH = tuple(action for action in ACTIONS if action.scope == "workbench")
+
+WHOLE = 500
+"""Cells of a row whose text is searched: as many as no text is cut in."""
+
+CONTEXT = 2
+"""Rows that stay in view above and below a match."""
+
+
+class Searchable:
+    """A widget or screen with a list that is searched.
+
+    It yields `field`, finds the matches in its list, and says them in a title.
+    """
+
+    search_scope = "search"
+    """The scope of the actions that search here."""
+
+    searches_upwards = False
+    """Whether the first match is the one above the cursor, as in a log."""
+
+    search: TextSearch
+    field: Field
+    _searched_from: int
+
+    def prepare_search(self, id: str) -> None:
+        """Makes what a search needs; called once, first of all."""
+        self.search = TextSearch()
+        self.field = Field(id=id)
+        self._searched_from = 0
+
+    @property
+    def searched_list(self) -> RowList:
+        """The list that is searched."""
+        raise NotImplementedError
+
+    def find_matches(self) -> None:
+        """Finds the rows of the list that `search` matches: by default in what they show."""
+        rows = self.searched_list
+        self.search.find_in(
+            joined(rows.row(row, WHOLE)) if rows.is_selectable(row) else ""
+            for row in range(rows.count)
+        )
+
+    def show_titles(self) -> None:
+        """Sets title and subtitle, with `search.words`."""
+        raise NotImplementedError
+
+    def action_search(self) -> None:
+        self._searched_from = self.searched_list.cursor
+        self.field.open(
+            self.search.text,
+            "search: a text, enter keeps it, n and N go to its matches",
+            accept=self._accept_search,
+            changed=self._search,
+        )
+
+    def action_next_match(self) -> None:
+        self._go_to_match(self.search.after(self.searched_list.cursor))
+
+    def action_previous_match(self) -> None:
+        self._go_to_match(self.search.before(self.searched_list.cursor))
+
+    def end_search(self) -> bool:
+        """Drops the searched text; returns whether there was one."""
+        if not self.search:
+            return False
+        self.search.look_for("")
+        self.searched_list.refresh()
+        self.show_titles()
+        return True
+
+    def refresh_matches(self) -> None:
+        """Finds the matches anew in a list that has changed."""
+        if self.search:
+            self.find_matches()
+
+    def _accept_search(self, text: str) -> bool:
+        self._search(text)
+        return True
+
+    def _search(self, text: str) -> None:
+        """Searches what is typed, from the row that the cursor was on when typing began."""
+        if text != self.search.text:
+            self.search.look_for(text)
+            self.refresh_matches()
+            found = self.search.near(self._searched_from, upwards=self.searches_upwards)
+            self._move_to(self._searched_from if found is None else found)
+        self.searched_list.refresh()
+        self.show_titles()
+
+    def _go_to_match(self, row: int | None) -> None:
+        rows = self.searched_list
+        if not self.search:
+            key = keys_of(BY_ID[f"{self.search_scope}.search"], services_of(rows).keys)[0]
+            rows.notify(f"nothing is searched yet: {key} searches", markup=False)
+        elif row is None:
+            rows.notify(self.search.words(0), markup=False)
+        else:
+            self._move_to(row)
+            self.show_titles()
+
+    def _move_to(self, row: int) -> None:
+        self.searched_list.set_cursor(row)
+        self.searched_list.keep_around(row, CONTEXT)
+
+
+class SearchablePane(Searchable, Pane):
+    """A pane with a list that is searched."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self.search_scope = self.scope
+        self.prepare_search(f"{id}-field")
+
+    @property
+    def main(self) -> RowList:
+        raise NotImplementedError
+
+    @property
+    def searched_list(self) -> RowList:
+        return self.main
+
+    def leave_search(self) -> bool:
+        """Leaves what is typed, searched or filtered by; returns whether there was anything."""
+        raise NotImplementedError
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leaves a key to the workbench, where nothing is searched and it has a use for the key."""
+        if action in MOVES and not self.search:
+            key = BY_ID[f"{self.scope}.{action}"].keys
+            return all(key not in each.keys.split(",") for each in WORKBENCH)
+        return super().check_action(action, parameters)
