@@ -133,7 +133,7 @@ def test_only_the_first_of_very_many_are_generated(
 def test_without_listed_examples_there_is_nothing_to_generate(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4", "F")
-        await opened.tells("no example is listed")
+        await opened.tells("No example is listed.")
         assert not opened.get(FailuresPane).field.is_open
 
     on_app(open_app(number=3), steps)

@@ -91,7 +91,7 @@ def test_an_example_opens_in_full_and_the_brackets_go_through_the_list(open_app:
         await opened.shows("Example 2 of 8, iteration 2", "fixed against 1", "case number 13")
         await opened.press("right_square_bracket")
         await opened.shows("Example 3 of 8", "case number 14")
-        await opened.press("a")
+        await opened.press("a a")
         await opened.tells("accepted as correct")
         await opened.press("y")
         assert opened.app.clipboard.startswith("Message: my case number 14")

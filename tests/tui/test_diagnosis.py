@@ -169,7 +169,7 @@ def test_what_is_taken_gets_into_the_draft_with_reason_and_prediction(
             await goes_to(opened, screen, about)
             await opened.press("space")
         await opened.shows("3 taken: num_train_epochs 2.5, r 8", "[x] 10 to 15 more rows")
-        await opened.press("N")
+        await opened.press("i")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.until(lambda: opened.bench.state.selected == DRAFT)
         await opened.shows("Config of 4, from 2", "2 changed")
@@ -212,7 +212,7 @@ def test_of_two_that_set_one_field_differently_the_later_one_is_refused(
         screen = await diagnosed(opened, "overfitting")
         await opened.press("space")
         await opened.tells("a finding is not taken")
-        await opened.press("N")
+        await opened.press("i")
         await opened.tells("nothing is taken yet: space takes")
         await goes_to(opened, screen, FEWER)
         await opened.press("space", "down", "space")
@@ -239,7 +239,7 @@ def test_a_draft_that_has_changes_is_replaced_only_when_one_says_so(
         await opened.bench.drafts.save(draft.with_value(RATE, 1.0))
         screen = await diagnosed(opened, "overfitting")
         await goes_to(opened, screen, FEWER)
-        await opened.press("space", "N")
+        await opened.press("space", "i")
         await opened.shows("There is a draft already", "it changes learning_rate 20 → 1")
         assert isinstance(opened.app.screen, AskScreen)
         await opened.press("escape")
@@ -248,7 +248,7 @@ def test_a_draft_that_has_changes_is_replaced_only_when_one_says_so(
         assert kept is not None
         assert kept.value(RATE) == 1.0
         assert screen.looked.suggestions == [FEWER]
-        await opened.press("N", "r")
+        await opened.press("i", "r")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.until(lambda: opened.bench.state.draft and opened.bench.state.draft.suggestion)
         made = read_draft(loop)
@@ -342,7 +342,7 @@ def test_the_brackets_go_through_the_iterations_and_where_there_is_nothing_it_sa
         await opened.press("left_square_bracket")
         await opened.shows("nothing to say yet: 0 is the base", "measured against")
         assert opened.lines[-1].strip() == "[ prev  ] next  y copy  esc back  ? help"
-        await opened.press("left_square_bracket", "space", "enter", "N")
+        await opened.press("left_square_bracket", "space", "enter", "i")
         await opened.tells("nothing is taken yet")
         await opened.press("escape")
         assert opened.bench.state.selected == 0
@@ -446,7 +446,7 @@ def test_the_keys_of_a_diagnosis_are_in_its_help_and_its_footer_tells_them(
 
     async def steps(opened: Opened) -> None:
         await diagnosed(opened, "overfitting")
-        footer = "space take  enter evidence  N draft  [ prev  ] next  y copy  esc back  ? help"
+        footer = "space take  enter evidence  i draft  [ prev  ] next  y copy  esc back  ? help"
         assert footer in opened.lines[-1]
         await opened.press("question_mark")
         assert isinstance(opened.app.screen, HelpScreen)

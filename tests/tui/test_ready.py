@@ -65,7 +65,7 @@ def locked(loop: LoopFolder, target: str = "") -> None:
 
 
 async def ready(opened: Opened) -> ReadyScreen:
-    await opened.press("Y")
+    await opened.press("g r")
     await opened.until(lambda: isinstance(opened.app.screen, ReadyScreen))
     screen = opened.app.screen
     assert isinstance(screen, ReadyScreen)
@@ -75,9 +75,9 @@ async def ready(opened: Opened) -> ReadyScreen:
 
 async def begun(opened: Opened, backend: FakeBackend) -> ScriptedLook:
     """A look, asked for and agreed to."""
-    await opened.press("L")
+    await opened.press("r")
     await opened.shows("Look at the holdout?", "the 2nd look at this holdout")
-    await opened.press("l")
+    await opened.press("e")
     await opened.until(lambda: backend.looks, "a look")
     await opened.shows("beginning to look ...")
     return backend.looks[-1]
@@ -101,7 +101,7 @@ def test_each_criterion_has_its_sign_word_and_figure(
         await opened.shows("[ready] target = 0.85")
         await opened.press("G")
         await opened.shows(
-            "not evaluated for this iteration", "L evaluates the holdout after a confirmation"
+            "not evaluated for this iteration", "r evaluates the holdout after a confirmation"
         )
         await opened.shows("nobody has looked at this holdout")
         await opened.press("escape")
@@ -123,7 +123,7 @@ def test_a_running_iteration_is_judged_when_it_has_ended(
         await opened.shows(f"support-intents/{number} has not ended yet: check again when it has")
         await opened.shows("? open     finished and evaluated", "? open     score at least 60%")
         assert not [each for each in screen.rows.items if each.status == "not met"]
-        await opened.press("L")
+        await opened.press("r")
         await opened.tells(f"{number} is still running: evaluate the holdout when it has ended")
         assert not backend.looks
         examples, tokens = examples_of(set(range(20)))
@@ -158,7 +158,7 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
 
     async def steps(opened: Opened) -> None:
         screen = await ready(opened)
-        await opened.press("L")
+        await opened.press("r")
         await opened.shows("Look at the holdout?")
         assert isinstance(opened.app.screen, AskScreen)
         await opened.press("c")
@@ -167,12 +167,12 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
         work = await begun(opened, backend)
         work.to_tell = [HoldoutProgress("loading"), HoldoutProgress("base", 12, 80)]
         await opened.shows("evaluating the base 12/80")
-        await opened.press("L")
+        await opened.press("r")
         await opened.tells("a look is under way")
         done = record_holdout_evaluation(loop, look(t=1_700_086_400.0))
         work.to_tell = [HoldoutProgress("iteration", 80, 80), HoldoutDone(done)]
         await opened.shows("6 of 6 met", "support-intents/2 is ready: all 6 criteria are met")
-        await opened.shows("→ esc, then X closes the loop with it, W writes a report of it")
+        await opened.shows("→ esc, then g f closes the loop with it, g w writes a report")
         assert work.is_closed
         opened.app.clear_notifications()  # they lie over the figures
         await opened.press("G")
@@ -256,7 +256,7 @@ def test_what_keeps_it_from_looking_is_told(
     async def steps(opened: Opened) -> None:
         await ready(opened)
         await opened.shows("there is no holdout")
-        await opened.press("L")
+        await opened.press("r")
         await opened.shows("✗ a look at the holdout needs the 'train' extra", "pip install")
 
     on_app(open_app(number=2), steps)
@@ -266,7 +266,7 @@ def test_wrong_criteria_are_told_in_place_of_the_list(open_app: OpenApp, loop: L
     loop.settings_file.write_text(loop.settings_file.read_text() + "\n[ready]\ntagret = 1\n")
 
     async def steps(opened: Opened) -> None:
-        await opened.press("Y")
+        await opened.press("g r")
         await opened.shows("ready.tagret: no such criterion")
 
     on_app(open_app(number=2), steps)
