@@ -58,6 +58,7 @@ from tui_loop.core.workflow.holdout import HoldoutMessage
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.backend import DatasetPreview, NearestRows, NewLoop, Preview, SuspectRows
+from tui_loop.tui.messages import MessageLine
 from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.workbench.workbench import Workbench
 
@@ -735,13 +736,13 @@ def _short_pauses() -> Iterator[None]:
 
     Toasts stay until their test has seen them.
     """
-    notify = App.notify
+    notify = MessageLine.notify
 
-    def notify_for_long(app: App[Any], message: str, **more: Any) -> None:
+    def notify_for_long(app: MessageLine, message: str, **more: Any) -> None:
         notify(app, message, **{**more, "timeout": PATIENCE_SECONDS})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(App, "notify", notify_for_long)
+        patch.setattr(MessageLine, "notify", notify_for_long)
         patch.setattr("textual._wait.SLEEP_GRANULARITY", PAUSE_SECONDS)
         patch.setattr("textual._wait.SLEEP_IDLE", PAUSE_SECONDS / 10)
         yield
