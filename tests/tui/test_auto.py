@@ -8,10 +8,10 @@ from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.errors import NeedsExtra
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.unattended import unattended
+from tui_loop.tui.controllers import autopilot
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.auto import AutoDialog
 from tui_loop.tui.widgets.iterations import DRAFT
-from tui_loop.tui.controllers import autopilot
 
 SMALL, WIDE = (80, 24), (160, 48)
 

@@ -74,7 +74,19 @@ def test_looking_at_a_loop_never_asks(open_app: OpenApp, foreign: LoopFolder, ca
     async def steps(opened: Opened) -> None:
         for key in ("1", "2", "3", "4", "enter", "escape", "f", "escape", "5", "d", "escape"):
             await opened.press(key)
-        for key in ("m", "1", "k", "c", "escape", "g p", "escape", "g h", "escape", "g r", "escape"):
+        for key in (
+            "m",
+            "1",
+            "k",
+            "c",
+            "escape",
+            "g p",
+            "escape",
+            "g h",
+            "escape",
+            "g r",
+            "escape",
+        ):
             await opened.press(key)
         await opened.looks(2)
         assert not isinstance(opened.app.screen, ConsentScreen)

@@ -94,9 +94,7 @@ def test_panes_cover_the_area_exactly_and_never_overlap(terminal: tuple[int, int
         assert sum(region.area for region in regions.values()) == whole.area, state
 
 
-@pytest.mark.parametrize(
-    "terminal", [each for each, mode in TERMINALS.items() if mode == "all"]
-)
+@pytest.mark.parametrize("terminal", [each for each, mode in TERMINALS.items() if mode == "all"])
 def test_where_all_panes_are_shown_each_has_room(terminal: tuple[int, int]) -> None:
     for state in STATES:
         if not state.is_zoomed:
@@ -105,9 +103,7 @@ def test_where_all_panes_are_shown_each_has_room(terminal: tuple[int, int]) -> N
                 assert region.width >= 30, (name, region, state)
 
 
-@pytest.mark.parametrize(
-    "terminal", [each for each, mode in TERMINALS.items() if mode == "two"]
-)
+@pytest.mark.parametrize("terminal", [each for each, mode in TERMINALS.items() if mode == "two"])
 def test_of_two_panes_each_has_at_least_36_columns(terminal: tuple[int, int]) -> None:
     for state in STATES:
         if not state.is_zoomed:
@@ -115,9 +111,7 @@ def test_of_two_panes_each_has_at_least_36_columns(terminal: tuple[int, int]) ->
                 assert region.width >= 36, (name, region, state)
 
 
-@pytest.mark.parametrize(
-    "terminal", [each for each, mode in TERMINALS.items() if mode == "all"]
-)
+@pytest.mark.parametrize("terminal", [each for each, mode in TERMINALS.items() if mode == "all"])
 def test_the_chart_of_a_live_run_has_a_third_of_the_area_and_more(
     terminal: tuple[int, int],
 ) -> None:

@@ -51,9 +51,7 @@ def test_a_message_is_one_line_whatever_its_text(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         above = opened.lines[:-2]
         opened.app.notify("no such [bold]file[/bold]\ncheck the path", severity="error")
-        await opened.until(
-            lambda: line_of(opened) == "✗ no such [bold]file[/bold]  check the path"
-        )
+        await opened.until(lambda: line_of(opened) == "✗ no such [bold]file[/bold]  check the path")
         opened.app.notify("careful", severity="warning")
         await opened.until(lambda: line_of(opened) == "! careful")
         opened.app.notify("word " * 60)
