@@ -96,7 +96,7 @@ def test_the_settings_go_along_and_wrong_ones_are_refused_where_they_are_typed(
     on_app(open_app(number=2), steps)
 
 
-def test_what_keeps_it_from_being_generated_is_told_on_the_screen(
+def test_a_refusal_to_generate_is_shown_on_the_screen(
     open_app: OpenApp, backend: FakeBackend
 ) -> None:
     async def steps(opened: Opened) -> None:

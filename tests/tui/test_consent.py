@@ -70,7 +70,7 @@ def test_a_key_runs_no_foreign_code_without_consent(
 
 
 @pytest.mark.slow
-def test_looking_at_a_loop_never_asks(open_app: OpenApp, foreign: LoopFolder, canary: Path) -> None:
+def test_reading_a_loop_never_asks(open_app: OpenApp, foreign: LoopFolder, canary: Path) -> None:
     async def steps(opened: Opened) -> None:
         for key in ("1", "2", "3", "4", "enter", "escape", "f", "escape", "5", "d", "escape"):
             await opened.press(key)

@@ -468,7 +468,7 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE])
-def test_a_verdict_stands_beside_what_can_be_claimed_and_nothing_is_cut(
+def test_a_verdict_is_beside_what_can_be_claimed_and_nothing_is_cut(
     size: tuple[int, int], open_app: OpenApp, loop: LoopFolder
 ) -> None:
     async def steps(opened: Opened) -> None:

@@ -37,7 +37,7 @@ async def rate_is_edited(opened: Opened) -> ConfigPane:
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE])
-def test_a_pattern_is_told_with_its_counts_and_the_iterations_that_show_it(
+def test_a_pattern_is_shown_with_its_counts_and_the_iterations_that_show_it(
     size: tuple[int, int], open_app: OpenApp
 ) -> None:
     async def steps(opened: Opened) -> None:
@@ -155,7 +155,7 @@ def test_on_another_base_and_of_what_has_run_nothing_is_said(open_app: OpenApp) 
     on_app(open_app(SMALL, number=2), steps)
 
 
-def test_a_fault_while_reading_is_told_and_the_screen_stays(
+def test_an_error_while_reading_is_shown_and_the_screen_stays(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def steps(opened: Opened) -> None:

@@ -92,7 +92,7 @@ def test_it_is_read_again_when_an_iteration_ends(open_app: OpenApp, loop: LoopFo
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_a_loop_without_iterations_and_a_fault_are_told(
+def test_a_loop_without_iterations_and_an_error_are_explained(
     open_app: OpenApp, loops: LoopsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in ("000", "001", "002", "003"):

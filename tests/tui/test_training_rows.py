@@ -141,7 +141,7 @@ def test_a_row_without_a_text_file_says_so(
     on_app(open_app(number=2), steps)
 
 
-def test_what_cannot_be_had_is_told_on_the_screen_with_what_to_do(
+def test_an_error_is_shown_on_the_screen_with_what_to_do(
     open_app: OpenApp, backend: FakeBackend
 ) -> None:
     async def steps(opened: Opened) -> None:
