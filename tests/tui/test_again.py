@@ -96,7 +96,7 @@ def test_the_settings_go_along_and_wrong_ones_are_refused_where_they_are_typed(
     on_app(open_app(number=2), steps)
 
 
-def test_what_keeps_it_from_being_generated_is_told_on_the_screen(
+def test_a_refusal_to_generate_is_shown_on_the_screen(
     open_app: OpenApp, backend: FakeBackend
 ) -> None:
     async def steps(opened: Opened) -> None:
@@ -133,7 +133,7 @@ def test_only_the_first_of_very_many_are_generated(
 def test_without_listed_examples_there_is_nothing_to_generate(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4", "g n")
-        await opened.tells("no example is listed")
+        await opened.tells("No example is listed.")
         assert not opened.get(FailuresPane).field.is_open
 
     on_app(open_app(number=3), steps)

@@ -1,4 +1,4 @@
-"""The loop goes by itself, begun and ended in the app."""
+"""Autopilot, started and stopped in the app."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.errors import NeedsExtra
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.unattended import unattended
+from tui_loop.tui.controllers import autopilot
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.auto import AutoDialog
 from tui_loop.tui.widgets.iterations import DRAFT
-from tui_loop.tui.workbench import automating
 
 SMALL, WIDE = (80, 24), (160, 48)
 
 
-def test_what_comes_first_is_told_and_the_budget_is_asked_for(open_app: OpenApp) -> None:
+def test_the_dialog_shows_what_comes_first_and_asks_for_the_budget(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("B")
+        await opened.press("g a")
         await opened.shows(
-            "support-intents by itself, from 2", "first from 2: learning_rate", "no limit"
+            "Auto in support-intents, from 2", "first from 2: learning_rate", "no limit"
         )
         await opened.press("tab")
         await opened.type("0")
@@ -44,18 +44,18 @@ def test_from_the_base_or_the_draft_it_builds_on_the_best(open_app: OpenApp) -> 
     async def steps(opened: Opened) -> None:
         for selected in (0, DRAFT):
             await opened.goes_to(selected)
-            await opened.press("B")
-            await opened.shows("by itself, from the best", "first from the best")
+            await opened.press("g a")
+            await opened.shows("Auto in support-intents, from the best", "first from the best")
             await opened.press("escape" if selected == 0 else "enter")
         await opened.until(lambda: opened.backend.autos == [(None, 4, None)])
 
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_what_keeps_it_from_beginning_is_told_in_place(open_app: OpenApp) -> None:
+def test_a_refusal_is_shown_in_the_dialog(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         opened.backend.refusal = NeedsExtra("auto", "train")
-        await opened.press("B")
+        await opened.press("g a")
         await opened.shows("✗ auto needs the 'train' extra")
         await opened.press("enter")
         assert isinstance(opened.app.screen, AutoDialog)
@@ -66,25 +66,25 @@ def test_what_keeps_it_from_beginning_is_told_in_place(open_app: OpenApp) -> Non
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_the_header_and_the_queue_say_that_auto_is_at_work(
+def test_the_header_and_the_queue_say_that_auto_is_running(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     async def steps(opened: Opened) -> None:
         with unattended(loop, "auto"):
             await opened.looks(1)
             await opened.shows("auto at work")
-            await opened.press("B")
-            await opened.tells("auto is at work: s stops it")
-            await opened.press("Q")
-            await opened.shows("auto is at work, 0 drafts waiting")
-            await opened.press("R")
-            await opened.tells("auto is at work: s, at home, ends it")
+            await opened.press("g a")
+            await opened.tells("Auto is running. s stops it and its run.")
+            await opened.press("g q")
+            await opened.shows("auto is running, 0 drafts queued")
+            await opened.press("r")
+            await opened.tells("Auto is running. s in the workbench stops it.")
             await opened.press("escape")
             run = scripted_iteration(loop, "lora.r=4").starts()
             await opened.looks(1)
             await opened.shows("auto ▶ 4 training")
             await opened.press("s")
-            await opened.shows("Stop 4?", "auto goes through the loop by itself: it ends too")
+            await opened.shows("Stop 4?", "auto stops, too.")
             await opened.press("c")
             run.closes()
         await opened.looks(1)
@@ -93,7 +93,7 @@ def test_the_header_and_the_queue_say_that_auto_is_at_work(
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_between_two_runs_s_ends_it(
+def test_between_two_runs_s_stops_auto(
     open_app: OpenApp, loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[str] = []
@@ -102,22 +102,22 @@ def test_between_two_runs_s_ends_it(
         ended.append(which.name)
         return 4712
 
-    monkeypatch.setattr(automating, "end", end)
+    monkeypatch.setattr(autopilot, "end", end)
 
     async def steps(opened: Opened) -> None:
         await opened.press("s")
-        await opened.tells("nothing is running")
+        await opened.tells("Nothing is running.")
         with unattended(loop, "auto"):
             await opened.looks(1)
             await opened.press("s")
             await opened.until(lambda: isinstance(opened.app.screen, AskScreen))
-            await opened.shows("End auto?")
+            await opened.shows("Stop auto?")
             await opened.press("c")
             assert ended == []
             await opened.press("s")
-            await opened.shows("End auto?")
+            await opened.shows("Stop auto?")
             await opened.press("e")
-            await opened.tells("auto has been asked to end")
+            await opened.tells("Auto will stop.")
             assert ended == [loop.name]
 
     on_app(open_app(WIDE, number=2), steps)

@@ -36,7 +36,7 @@ FOUND = [
 async def checked(opened: Opened, found: list[CheckResult] = FOUND) -> CheckScreen:
     """Opens the check; `found` is what it finds."""
     opened.backend.checks.found = found
-    await opened.press("C")
+    await opened.press("g c")
     await opened.until(lambda: isinstance(opened.app.screen, CheckScreen))
     screen = opened.app.screen
     assert isinstance(screen, CheckScreen)
@@ -128,18 +128,21 @@ def test_a_check_that_cannot_be_done_says_why(open_app: OpenApp) -> None:
         (
             [FOUND[1]],
             "1 warning: 30 of 96 training rows (31%) repeat another one of them; esc, "
-            "then C shows it",
+            "then g c shows it",
         ),
-        ([FOUND[1], FOUND[1], FOUND[2]], "2 warnings; esc, then C shows them"),
+        ([FOUND[1], FOUND[1], FOUND[2]], "2 warnings; esc, then g c shows them"),
     ],
 )
-def test_the_run_dialog_counts_warnings_and_runs_all_the_same(
+def test_the_run_dialog_counts_warnings_and_still_runs(
     findings: list[CheckResult], told: str, open_app: OpenApp, backend: FakeBackend
 ) -> None:
     async def steps(opened: Opened) -> None:
         opened.backend.findings = findings
         await opened.press("r")
         await opened.shows_in("Sheet", told)
+        await opened.press("enter")
+        await opened.shows("This run repeats its parent. Press enter again to run it.")
+        assert not opened.backend.runs, "an unchanged draft takes enter twice"
         await opened.press("enter")
         await opened.until(lambda: opened.backend.runs)
 
@@ -153,9 +156,9 @@ def test_the_run_dialog_does_not_run_what_has_errors(open_app: OpenApp) -> None:
         await opened.shows_in(
             "Sheet",
             "✗ 2 training rows have nothing to say",
-            "1 error and 1 warning; esc, then C shows them",
+            "1 error and 1 warning; esc, then g c shows them",
         )
-        await opened.press("enter")
+        await opened.press("enter", "enter")
         assert isinstance(opened.app.screen, RunDialog)
         assert not opened.backend.runs
 

@@ -53,7 +53,13 @@ def test_on_a_small_screen_every_part_is_complete_and_tab_goes_round(open_app: O
         screen = await compared(opened)
         for part, shown in zip(
             [*PARTS[1:], PARTS[0]],
-            ("2 Loss of 2 over 1", "wrong label → ✓", "✓ → wrong label", "5 Failing", "1 Compare"),
+            (
+                "2 Loss of 2 over 1",
+                "wrong label → ✓",
+                "✓ → wrong label",
+                "5 Still failing",
+                "1 Compare",
+            ),
             strict=True,
         ):
             await opened.press("tab")
@@ -91,7 +97,7 @@ def test_an_example_opens_in_full_and_the_brackets_go_through_the_list(open_app:
         await opened.shows("Example 2 of 8, iteration 2", "fixed against 1", "case number 13")
         await opened.press("right_square_bracket")
         await opened.shows("Example 3 of 8", "case number 14")
-        await opened.press("a")
+        await opened.press("a a")
         await opened.tells("accepted as correct")
         await opened.press("y")
         assert opened.app.clipboard.startswith("Message: my case number 14")
@@ -127,10 +133,10 @@ def test_nothing_fixed_and_nothing_broken_is_an_answer(open_app: OpenApp, loop: 
         await opened.shows("no example of the 2 compared failed in 1 and passed in 2")
         await opened.press("4", "enter", "y")
         await opened.shows("no example of the 2 compared passed in 1 and failed in 2")
-        await opened.tells("there is nothing here to copy")
+        await opened.tells("There is nothing to copy here.")
         assert isinstance(opened.app.screen, CompareScreen)
         await opened.press("5")
-        await opened.shows("5 Failing still 1", "2 said   top up failed")
+        await opened.shows("5 Still failing 1", "2 said   top up failed")
 
     on_app(open_app(size=SMALL, number=2), steps)
 

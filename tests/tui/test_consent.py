@@ -18,14 +18,14 @@ from tui_loop.tui.screens.run_dialog import RunDialog
 pytestmark = pytest.mark.train
 
 KEYS = {
-    "check": ["N", "C"],
-    "run": ["N", "r"],
-    "resume": ["1", "end", "k", "a"],
-    "ask": ["t"],
+    "check": ["i", "g c"],
+    "run": ["i", "r"],
+    "resume": ["1", "end", "k", "R"],
+    "ask": ["g m"],
     "retry": ["4", "g n", "enter"],
-    "auto": ["B"],
-    "queue": ["Q", "R", "r"],
-    "holdout": ["Y", "L", "l"],
+    "auto": ["g a"],
+    "queue": ["g q", "r", "r"],
+    "holdout": ["g r", "r", "e"],
 }
 
 
@@ -70,11 +70,23 @@ def test_a_key_runs_no_foreign_code_without_consent(
 
 
 @pytest.mark.slow
-def test_looking_at_a_loop_never_asks(open_app: OpenApp, foreign: LoopFolder, canary: Path) -> None:
+def test_reading_a_loop_never_asks(open_app: OpenApp, foreign: LoopFolder, canary: Path) -> None:
     async def steps(opened: Opened) -> None:
         for key in ("1", "2", "3", "4", "enter", "escape", "g d", "escape", "5", "d", "escape"):
             await opened.press(key)
-        for key in ("m", "1", "k", "c", "escape", "P", "escape", "I", "escape", "Y", "escape"):
+        for key in (
+            "m",
+            "1",
+            "k",
+            "c",
+            "escape",
+            "g p",
+            "escape",
+            "g h",
+            "escape",
+            "g r",
+            "escape",
+        ):
             await opened.press(key)
         await opened.looks(2)
         assert not isinstance(opened.app.screen, ConsentScreen)
@@ -91,7 +103,7 @@ def test_allowed_code_runs_and_is_not_asked_for_again(
     """Of the model's and the metric's code; the metric's is imported for the dialog."""
 
     async def steps(opened: Opened) -> None:
-        await opened.press("N")
+        await opened.press("i")
         await opened.press("r")
         await asked(opened)
         await opened.press("y")
@@ -115,7 +127,7 @@ def test_code_that_changed_since_is_asked_for_again(
         file.write("# changed\n")
 
     async def steps(opened: Opened) -> None:
-        await opened.press("t")
+        await opened.press("g m")
         await asked(opened)
         await opened.press("n")
         await opened.tells("brings its own Python code")

@@ -119,7 +119,7 @@ def test_the_verdict_comes_first_then_findings_each_with_what_answers_it(
         await opened.shows_in(name, "[ ] num_train_epochs 5 → 2.5 expects score 72% to 80% (now")
         await opened.shows_in(name, "3 of 4 confirmed here · tried already: 1 · medium confidence")
         await opened.press("end")
-        await opened.shows_in(name, "◐ weak slice", "○ plateau", "besides")
+        await opened.shows_in(name, "◐ weak slice", "○ plateau", "other suggestions")
         text = screen.list.entries
         order = [each.about for each in text if each.about is not None]
         assert order == [OVERFITTING, FEWER, LOWER, SMALLER, WEAK, ROWS, PLATEAU, LOOSE]
@@ -158,7 +158,7 @@ def test_the_cursor_goes_from_entry_to_entry_and_all_of_one_is_in_view(
     on_app(open_app(size=SMALL, number=2), steps)
 
 
-def test_what_is_taken_gets_into_the_draft_with_reason_and_prediction(
+def test_selected_suggestions_get_into_the_draft_with_reason_and_prediction(
     open_app: OpenApp, says: Say, loop: LoopFolder
 ) -> None:
     says(FULL)
@@ -168,8 +168,8 @@ def test_what_is_taken_gets_into_the_draft_with_reason_and_prediction(
         for about in (FEWER, SMALLER, ROWS):
             await goes_to(opened, screen, about)
             await opened.press("space")
-        await opened.shows("3 taken: num_train_epochs 2.5, r 8", "[x] 10 to 15 more rows")
-        await opened.press("N")
+        await opened.shows("3 selected: num_train_epochs 2.5, r 8", "[x] 10 to 15 more rows")
+        await opened.press("i")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.until(lambda: opened.bench.state.selected == DRAFT)
         await opened.shows("Config of 4, from 2", "2 changed")
@@ -211,24 +211,24 @@ def test_of_two_that_set_one_field_differently_the_later_one_is_refused(
     async def steps(opened: Opened) -> None:
         screen = await diagnosed(opened, "overfitting")
         await opened.press("space")
-        await opened.tells("a finding is not taken")
-        await opened.press("N")
-        await opened.tells("nothing is taken yet: space takes")
+        await opened.tells("This is a finding. Select a suggestion below it.")
+        await opened.press("i")
+        await opened.tells("No suggestion is selected. space selects the one under the cursor.")
         await goes_to(opened, screen, FEWER)
         await opened.press("space", "down", "space")
         await opened.tells(
-            "not taken: it sets num_train_epochs to 3, and what is taken already sets it to 2.5"
+            "not selected: it sets num_train_epochs to 3, and what is taken already sets it to 2.5"
         )
-        assert screen.looked.suggestions == [FEWER]
+        assert screen.progress.suggestions == [FEWER]
         await opened.press("up", "space", "down", "space")
-        assert screen.looked.suggestions == [LOWER]
+        assert screen.progress.suggestions == [LOWER]
         opened.app.clear_notifications()
-        await opened.shows("1 taken: learning_rate 1e-3, num_train_epochs 3")
+        await opened.shows("1 selected: learning_rate 1e-3, num_train_epochs 3")
 
     on_app(open_app(size=WIDE, number=2), steps)
 
 
-def test_a_draft_that_has_changes_is_replaced_only_when_one_says_so(
+def test_a_draft_with_changes_is_replaced_only_after_a_confirmation(
     open_app: OpenApp, says: Say, loop: LoopFolder
 ) -> None:
     says(FULL)
@@ -239,16 +239,16 @@ def test_a_draft_that_has_changes_is_replaced_only_when_one_says_so(
         await opened.bench.drafts.save(draft.with_value(RATE, 1.0))
         screen = await diagnosed(opened, "overfitting")
         await goes_to(opened, screen, FEWER)
-        await opened.press("space", "N")
-        await opened.shows("There is a draft already", "it changes learning_rate 20 → 1")
+        await opened.press("space", "i")
+        await opened.shows("There is a draft already", "It changes learning_rate 5e-3 → 1")
         assert isinstance(opened.app.screen, AskScreen)
         await opened.press("escape")
         assert opened.app.screen is screen
         kept = read_draft(loop)
         assert kept is not None
         assert kept.value(RATE) == 1.0
-        assert screen.looked.suggestions == [FEWER]
-        await opened.press("N", "r")
+        assert screen.progress.suggestions == [FEWER]
+        await opened.press("i", "r")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.until(lambda: opened.bench.state.draft and opened.bench.state.draft.suggestion)
         made = read_draft(loop)
@@ -296,7 +296,7 @@ def test_the_evidence_is_listed_drawn_or_compared(open_app: OpenApp, says: Say) 
             opened.app.clear_notifications()
             await goes_to(opened, screen, about)
             await opened.press("enter")
-            await opened.tells("there is no more to see")
+            await opened.tells("This finding has no examples or steps to show.")
 
     on_app(open_app(size=SMALL, number=2), steps)
 
@@ -342,8 +342,8 @@ def test_the_brackets_go_through_the_iterations_and_where_there_is_nothing_it_sa
         await opened.press("left_square_bracket")
         await opened.shows("nothing to say yet: 0 is the base", "measured against")
         assert opened.lines[-1].strip() == "[ prev  ] next  y copy  esc back  ? help"
-        await opened.press("left_square_bracket", "space", "enter", "N")
-        await opened.tells("nothing is taken yet")
+        await opened.press("left_square_bracket", "space", "enter", "i")
+        await opened.tells("No suggestion is selected.")
         await opened.press("escape")
         assert opened.bench.state.selected == 0
         run.closes()
@@ -366,7 +366,7 @@ def test_what_ends_while_its_diagnosis_is_open_gets_one(
     on_app(open_app(size=SMALL, number=4), steps)
 
 
-def test_a_slow_diagnosis_is_told_and_holds_up_neither_keys_nor_looks(
+def test_a_slow_diagnosis_says_so_and_holds_up_neither_keys_nor_polls(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may, asked = threading.Event(), list[int]()
@@ -380,23 +380,23 @@ def test_a_slow_diagnosis_is_told_and_holds_up_neither_keys_nor_looks(
 
     async def steps(opened: Opened) -> None:
         try:
-            await diagnosed(opened, "looking at what the record has of 2 ...")
+            await diagnosed(opened, "reading the record of 2 ...")
             await opened.until(lambda: asked == [2])
             await opened.looks(2)
             await opened.press("left_square_bracket", "left_square_bracket")
             await opened.press("right_square_bracket")
-            await opened.shows("looking at what the record has of 1 ...")
+            await opened.shows("reading the record of 1 ...")
         finally:
             may.set()
         await opened.shows("weak slice  of 1")
-        assert asked == [2, 1], "what was passed over is not looked at"
+        assert asked == [2, 1], "what was passed over is not diagnosed"
         await opened.press("right_square_bracket")
         await opened.shows("weak slice  of 2")
         may.clear()
         await opened.press("left_square_bracket")
-        await opened.shows("weak slice  of 1", "looking again ...")
+        await opened.shows("weak slice  of 1", "refreshing ...")
         may.set()
-        await opened.hides("looking again ...")
+        await opened.hides("refreshing ...")
 
     on_app(open_app(size=SMALL, number=2), steps)
 
@@ -408,7 +408,7 @@ def test_a_slow_diagnosis_is_told_and_holds_up_neither_keys_nor_looks(
         (ZeroDivisionError("by zero"), ("✗ ZeroDivisionError: by zero", "a bug in tui-loop")),
     ],
 )
-def test_what_goes_wrong_in_a_diagnosis_is_told_where_it_would_be(
+def test_an_error_of_a_diagnosis_is_shown_in_its_place(
     fault: Exception, shown: tuple[str, ...], open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def diagnose(self: Diagnoser, number: int) -> Any:
@@ -439,14 +439,14 @@ def test_text_of_a_record_cannot_command_the_terminal(open_app: OpenApp, says: S
     on_app(open_app(size=SMALL, number=2), steps)
 
 
-def test_the_keys_of_a_diagnosis_are_in_its_help_and_its_footer_tells_them(
+def test_the_keys_of_a_diagnosis_are_in_its_help_and_its_footer(
     open_app: OpenApp, says: Say
 ) -> None:
     says(FULL)
 
     async def steps(opened: Opened) -> None:
         await diagnosed(opened, "overfitting")
-        footer = "space take  enter evidence  N draft  [ prev  ] next  y copy  esc back  ? help"
+        footer = "space select  enter evidence  i draft  [ prev  ] next  y copy  esc back  ? help"
         assert footer in opened.lines[-1]
         await opened.press("question_mark")
         assert isinstance(opened.app.screen, HelpScreen)
@@ -468,7 +468,7 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE])
-def test_a_verdict_stands_beside_what_can_be_claimed_and_nothing_is_cut(
+def test_a_verdict_is_beside_what_can_be_claimed_and_nothing_is_cut(
     size: tuple[int, int], open_app: OpenApp, loop: LoopFolder
 ) -> None:
     async def steps(opened: Opened) -> None:

@@ -42,7 +42,7 @@ def on_form(
     """Opens the form on `folder` and takes the steps."""
 
     async def main(opened: Opened) -> None:
-        await opened.press("n")
+        await opened.press("A")
         await opened.until(lambda: opened.form.fields["model"].value == "tiny")
         await steps(opened)
 
@@ -385,7 +385,7 @@ def test_only_the_latest_answer_is_shown(tmp_path: Path) -> None:
         await opened.until(begun.is_set)
         await opened.press("ctrl+u")
         await opened.type("quick.jsonl")
-        await opened.until(lambda: opened.form._reading._asked.data == "quick.jsonl")
+        await opened.until(lambda: opened.form._reading._requested.data == "quick.jsonl")
         seen: list[str] = []
         gate.set()
         await opened.until(lambda: seen.append(opened.text) or "77 rows" in opened.text)

@@ -17,7 +17,7 @@ RATE = "training.learning_rate"
 
 
 async def patterns(opened: Opened) -> PatternsScreen:
-    await opened.press("P")
+    await opened.press("g p")
     await opened.until(lambda: isinstance(opened.app.screen, PatternsScreen))
     screen = opened.app.screen
     assert isinstance(screen, PatternsScreen)
@@ -27,7 +27,7 @@ async def patterns(opened: Opened) -> PatternsScreen:
 
 async def rate_is_edited(opened: Opened) -> ConfigPane:
     """The draft from 2 with the editor open on its learning rate."""
-    await opened.press("N")
+    await opened.press("i")
     await opened.shows("2 Config of 4, from 2")
     pane: ConfigPane = opened.get(ConfigPane)
     await opened.until(lambda: pane.hint_of(RATE, 20.0).text, "what was read")
@@ -37,7 +37,7 @@ async def rate_is_edited(opened: Opened) -> ConfigPane:
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE])
-def test_a_pattern_is_told_with_its_counts_and_the_iterations_that_show_it(
+def test_a_pattern_is_shown_with_its_counts_and_the_iterations_that_show_it(
     size: tuple[int, int], open_app: OpenApp
 ) -> None:
     async def steps(opened: Opened) -> None:
@@ -54,7 +54,7 @@ def test_a_pattern_is_told_with_its_counts_and_the_iterations_that_show_it(
     on_app(open_app(size, number=2), steps)
 
 
-def test_an_iteration_behind_a_pattern_is_gone_to(open_app: OpenApp) -> None:
+def test_enter_selects_an_iteration_of_a_pattern(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         screen = await patterns(opened)
         await opened.press("enter")
@@ -69,7 +69,7 @@ def test_an_iteration_behind_a_pattern_is_gone_to(open_app: OpenApp) -> None:
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_an_iteration_of_another_loop_is_told_and_its_loop_opened(
+def test_of_an_iteration_of_another_loop_g_o_opens_the_loop(
     open_app: OpenApp, loops: LoopsFolder
 ) -> None:
     shutil.copytree(loops.path / "support-intents", loops.path / "another")
@@ -79,9 +79,9 @@ def test_an_iteration_of_another_loop_is_told_and_its_loop_opened(
         await opened.shows("6 iterations of 2 loops", "diverged in 2 of 2 runs on tiny")
         await opened.press("enter", "enter")
         assert screen.evidence.place == "another/3"
-        await opened.tells("another/3 is of another loop: O opens it")
+        await opened.tells("another/3 belongs to another loop. g o opens it.")
         assert opened.app.screen is screen
-        await opened.press("O")
+        await opened.press("g o")
         await opened.until(lambda: opened.bench.loop.name == "another", "the other loop")
         await opened.until(lambda: opened.bench.state.selected == 3)
 
@@ -93,9 +93,9 @@ def test_while_loops_are_read_nothing_is_said_to_be_lacking(open_app: OpenApp) -
         screen = await patterns(opened)
         screen.show(Patterns(loops=2, waiting=9), doing="comparing, 9 to go ...")
         await opened.until(lambda: opened.text.count("comparing, 9 to go ...") == 2)
-        assert "no patterns yet" not in opened.text
+        assert "No patterns yet" not in opened.text
         screen.show(Patterns(loops=2))
-        await opened.shows("no patterns yet")
+        await opened.shows("No patterns yet")
 
     on_app(open_app(SMALL, number=2), steps)
 
@@ -108,7 +108,7 @@ def test_a_loop_that_has_taught_nothing_says_what_patterns_need(
 
     async def steps(opened: Opened) -> None:
         await patterns(opened)
-        await opened.shows("no patterns yet: they need iterations that differ")
+        await opened.shows("No patterns yet. They need iterations that differ")
         await opened.press("enter", "escape", "escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
 
@@ -116,7 +116,7 @@ def test_a_loop_that_has_taught_nothing_says_what_patterns_need(
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE])
-def test_a_value_that_is_typed_is_held_against_what_it_did_before(
+def test_a_typed_value_is_compared_with_what_it_did_before(
     size: tuple[int, int], open_app: OpenApp
 ) -> None:
     async def steps(opened: Opened) -> None:
@@ -155,7 +155,7 @@ def test_on_another_base_and_of_what_has_run_nothing_is_said(open_app: OpenApp) 
     on_app(open_app(SMALL, number=2), steps)
 
 
-def test_a_fault_while_reading_is_told_and_the_screen_stays(
+def test_an_error_while_reading_is_shown_and_the_screen_stays(
     open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def steps(opened: Opened) -> None:
@@ -163,7 +163,7 @@ def test_a_fault_while_reading_is_told_and_the_screen_stays(
             raise ValueError("no such thing")
 
         monkeypatch.setattr(opened.bench.patterns.reader, "poll", fails)
-        await opened.press("P")
+        await opened.press("g p")
         await opened.shows("✗ ValueError: no such thing")
         await opened.press("escape")
         await opened.until(lambda: opened.app.screen is opened.bench)

@@ -34,7 +34,7 @@ def test_without_a_loop_it_says_what_this_is_and_offers_two_beginnings(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.shows("Fine-tuning is a loop", "▸ n", "a new loop from a data file", "  d ")
+        await opened.shows("Fine-tuning is a loop", "▸ A", "add a loop from a data file", "  g d ")
         await opened.shows("enter open", "q quit", "? help")
         await opened.press("enter")
         assert isinstance(opened.app.screen, NewLoopScreen)
@@ -49,7 +49,7 @@ def test_a_loop_has_its_state_its_best_and_its_goal_at_every_size(
     folder: Path, size: tuple[int, int]
 ) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("g")
+        await opened.press("home")
         await opened.shows("begun", "○ new", "no iterations", "إجابة رسائل العملاء [/foo]")
         await opened.press("G")
         await opened.shows("support-tiny", "· idle", "2  66%")
@@ -61,7 +61,7 @@ def test_a_loop_has_its_state_its_best_and_its_goal_at_every_size(
 
 def test_enter_opens_the_loop_under_the_cursor(folder: Path) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("g", "enter")
+        await opened.press("home", "enter")
         await opened.until(lambda: opened.opened)
         assert opened.opened is not None
         assert opened.opened.name == "begun"
@@ -75,9 +75,9 @@ def test_escape_goes_back_to_the_loop_that_is_open_and_not_before_there_is_one(
     async def steps(opened: Opened) -> None:
         await opened.press("escape")
         assert opened.picker
-        await opened.press("g", "enter")
+        await opened.press("home", "enter")
         await opened.until(lambda: opened.opened)
-        await opened.press("O")
+        await opened.press("g l")
         await opened.shows("begun", "support-tiny", "esc back")
         await opened.press("escape")
         assert opened.opened is not None
@@ -88,9 +88,9 @@ def test_escape_goes_back_to_the_loop_that_is_open_and_not_before_there_is_one(
 @pytest.mark.parametrize("word", ["open", "new loop", "demo", "back"])
 def test_every_word_of_the_bottom_line_can_be_clicked(folder: Path, word: str) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("g", "enter")
+        await opened.press("home", "enter")
         await opened.until(lambda: opened.opened)
-        await opened.press("O")
+        await opened.press("g l")
         await opened.shows("support-tiny")
         before = opened.app.screen
         at = opened.text.splitlines()[-1].index(word)
@@ -154,7 +154,7 @@ def test_a_loop_that_cannot_be_read_is_listed_with_what_is_wrong(folder: Path) -
     (broken / "loop.toml").write_text("goal = [[[")
 
     async def steps(opened: Opened) -> None:
-        await opened.press("g", "down")
+        await opened.press("home", "down")
         await opened.shows("▸ broken", "✗ unreadable", "loop.toml", "support-tiny")
         await opened.press("enter")
         await opened.until(lambda: opened.opened)
@@ -168,7 +168,7 @@ def test_a_folder_whose_name_no_loop_can_have_is_named_and_hides_no_other(folder
     shutil.copytree(loops / "support-tiny", loops / "queue")
 
     async def steps(opened: Opened) -> None:
-        await opened.press("g")
+        await opened.press("home")
         await opened.shows("▸ My Loop", "✗ unreadable", "cannot be a loop's name", "support-tiny")
         await opened.press("enter")
         await opened.until(lambda: "use lower-case letters" in opened.told)
@@ -191,7 +191,7 @@ def test_a_hostile_folder_and_goal_are_shown_harmless_and_never_opened(tmp_path:
     async def steps(opened: Opened) -> None:
         await opened.press("G")
         await opened.shows(f"goal: {SHOWN}")
-        await opened.press("g")
+        await opened.press("home")
         await opened.shows(f"▸ {SHOWN.replace('/', '!')}", "cannot be a loop's name")
         await opened.press("enter")
         await opened.until(lambda: "use lower-case letters" in opened.told)
@@ -206,11 +206,11 @@ def test_a_demo_that_cannot_be_laid_out_says_why(tmp_path: Path) -> None:
     backend.demo_fault = BadInput("tui-loop-demo [/foo]: holds other files", "move it away")
 
     async def steps(opened: Opened) -> None:
-        await opened.press("d")
+        await opened.press("g d")
         await opened.until(lambda: "[/foo]: holds other files; move it away" in opened.told)
         assert opened.picker
         backend.demo_fault = None
-        await opened.press("d")
+        await opened.press("g d")
         await opened.until(lambda: opened.opened)
 
     on_loops(tmp_path, steps, backend=backend)

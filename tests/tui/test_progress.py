@@ -19,7 +19,7 @@ SMALL, WIDE = (80, 24), (160, 48)
 
 
 async def progress(opened: Opened) -> ProgressScreen:
-    await opened.press("I")
+    await opened.press("g h")
     await opened.until(lambda: isinstance(opened.app.screen, ProgressScreen))
     screen = opened.app.screen
     assert isinstance(screen, ProgressScreen)
@@ -58,13 +58,13 @@ def test_enter_goes_to_the_iteration_or_to_what_is_compared(open_app: OpenApp) -
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_the_repeats_that_would_decide_are_queued_once(open_app: OpenApp) -> None:
+def test_the_replicates_that_would_decide_are_queued_once(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         loop = opened.bench.loop
         await progress(opened)
         await opened.shows("2 more runs would tell it from training noise")
         await opened.press("A")
-        await opened.tells("added to the queue: 2 repeats; 2 drafts wait")
+        await opened.tells("Queued 2 replicates: 2 drafts wait. g q shows the queue.")
         queued = read_queue(loop)
         assert [(each.parent, list(each.set)) for each in queued] == [
             (1, ["training.seed"]),
@@ -72,7 +72,7 @@ def test_the_repeats_that_would_decide_are_queued_once(open_app: OpenApp) -> Non
         ]
         assert queued[0].why == "is 2 better than 1 by more than training noise?"
         await opened.press("A")
-        await opened.tells("they wait already")
+        await opened.tells("They are queued already: 2 drafts wait.")
         assert read_queue(loop) == queued
 
     on_app(open_app(WIDE, number=2), steps)
@@ -92,24 +92,24 @@ def test_it_is_read_again_when_an_iteration_ends(open_app: OpenApp, loop: LoopFo
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_a_loop_without_iterations_and_a_fault_are_told(
+def test_a_loop_without_iterations_and_an_error_are_explained(
     open_app: OpenApp, loops: LoopsFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in ("000", "001", "002", "003"):
         shutil.rmtree(loops.path / "support-intents" / number)
 
     async def steps(opened: Opened) -> None:
-        await opened.press("I")
-        await opened.shows("nothing has been measured yet")
+        await opened.press("g h")
+        await opened.shows("Nothing has been measured yet.")
         await opened.press("enter", "A")
-        await opened.tells("no further run would decide anything here")
+        await opened.tells("No further run would decide between these configs.")
         await opened.press("escape")
 
         def fails() -> None:
             raise ValueError("no such thing")
 
         monkeypatch.setattr(opened.bench.progress.reader, "poll", fails)
-        await opened.press("I")
+        await opened.press("g h")
         await opened.shows("✗ ValueError: no such thing")
 
     on_app(open_app(SMALL), steps)

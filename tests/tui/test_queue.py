@@ -35,9 +35,9 @@ def test_the_draft_goes_into_the_queue_and_the_next_begins_where_it_began(
     async def steps(opened: Opened) -> None:
         loop = opened.bench.loop
         await opened.press("A")
-        await opened.tells("nothing is changed in the draft: it would run 3 again")
+        await opened.tells("The draft has no change; it would repeat 2.")
         await opened.goes_to(2)
-        await opened.press("N")
+        await opened.press("i")
         await opened.until(lambda: opened.bench.state.draft is not None)
         for rate in (1e-3, 2e-3):
             draft = opened.bench.state.draft
@@ -54,34 +54,34 @@ def test_the_draft_goes_into_the_queue_and_the_next_begins_where_it_began(
         assert opened.bench.state.draft.parent == 2
         await opened.bench.drafts.save(opened.bench.state.draft.with_value(RATE, -1.0))
         await opened.press("A")
-        await opened.tells("it could not run: training.learning_rate")
+        await opened.tells("The draft cannot run: training.learning_rate")
         assert len(read_queue(loop)) == 2
 
     on_app(open_app(), steps)
 
 
 @pytest.mark.slow
-def test_order_is_changed_under_the_cursor_and_what_was_taken_out_comes_back(
+def test_shift_and_an_arrow_move_a_draft_and_undo_brings_removed_ones_back(
     open_app: OpenApp,
 ) -> None:
     async def steps(opened: Opened) -> None:
         loop = opened.bench.loop
-        await opened.press("Q")
-        await opened.shows("nothing waits", "A, at home, adds the draft")
+        await opened.press("g q")
+        await opened.shows("No draft is queued.", "In the workbench, A adds the draft.")
         add(loop, *THREE)
-        await opened.shows("the first try", "learning_rate 3e-3", "3 drafts waiting")
-        await opened.press("J", "J")  # it goes along with the cursor
+        await opened.shows("the first try", "learning_rate 3e-3", "3 drafts queued")
+        await opened.press("shift+down", "shift+down")  # it goes along with the cursor
         await waits(opened, "second", "third", "first")
-        await opened.press("J", "K")
+        await opened.press("shift+down", "shift+up")
         await waits(opened, "second", "first", "third")
-        await opened.press("x")
+        await opened.press("delete")
         await waits(opened, "second", "third")
-        await opened.press("x")
+        await opened.press("delete")
         await waits(opened, "second")
         await opened.press("u", "u")
         await waits(opened, "second", "first", "third")
         await opened.press("u")
-        await opened.tells("nothing was taken out here")
+        await opened.tells("Nothing was removed here.")
         await opened.press("escape")
         assert isinstance(opened.app.screen, Workbench)
 
@@ -92,7 +92,7 @@ def test_enter_swaps_a_waiting_draft_with_the_one_that_is_edited(open_app: OpenA
     async def steps(opened: Opened) -> None:
         loop = opened.bench.loop
         add(loop, *THREE)
-        await opened.press("Q")
+        await opened.press("g q")
         await opened.shows("the first try")
         await opened.press("down", "enter")
         await opened.until(lambda: opened.bench.state.draft is not None)
@@ -101,7 +101,7 @@ def test_enter_swaps_a_waiting_draft_with_the_one_that_is_edited(open_app: OpenA
         assert draft is not None
         assert (draft.why, draft.value(RATE)) == ("the second try", 2e-3)
         await waits(opened, "first", "third")
-        await opened.press("Q")
+        await opened.press("g q")
         await opened.shows("the first try")
         await opened.press("enter")
         await waits(opened, "second", "third")
@@ -115,20 +115,20 @@ def test_enter_swaps_a_waiting_draft_with_the_one_that_is_edited(open_app: OpenA
 def test_the_queue_is_run_in_the_background_and_not_twice(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         loop, backend = opened.bench.loop, opened.backend
-        await opened.press("Q", "R")
-        await opened.tells("nothing waits")
+        await opened.press("g q", "r")
+        await opened.tells("No draft is queued.")
         add(loop, *THREE)
         await opened.shows("the first try")
         backend.refusal = NeedsExtra("running the queue", "train")
         assert all(line.count("…") == 0 for line in opened.lines), "no column without room"
-        await opened.press("R", "c")
+        await opened.press("r", "c")
         assert isinstance(opened.app.screen, QueueScreen)
-        await opened.press("R")
+        await opened.press("r")
         await opened.shows("Run 3 drafts?")
         await opened.press("r")
         await opened.tells("needs the 'train' extra")
         backend.refusal = None
-        await opened.press("R", "enter")
+        await opened.press("r", "enter")
         await opened.tells("process 4711")
         assert backend.queues_run == [loop.name]
         before = opened.bench.state.selected
@@ -137,9 +137,9 @@ def test_the_queue_is_run_in_the_background_and_not_twice(open_app: OpenApp) -> 
         assert opened.bench.state.selected == before, "what the queue runs is not gone to"
         run.dies()
         with unattended(loop):
-            await opened.shows("being run, 3 drafts to go")
-            await opened.press("R")
-            await opened.tells("it is being run")
+            await opened.shows("running, 3 drafts left")
+            await opened.press("r")
+            await opened.tells("The queue is running. s in the workbench stops it.")
         assert backend.queues_run == [loop.name]
 
     on_app(open_app(), steps)
@@ -150,7 +150,7 @@ def test_what_is_wrong_is_shown_beside_the_draft_or_above_all(open_app: OpenApp)
         loop = opened.bench.loop
         odd = msgspec.structs.replace(THREE[0], set={RATE: -1.0, "lora.r": 4}, why="\x1b[31mx")
         add(loop, odd, msgspec.structs.replace(THREE[1], problem="no such file: [red]rows"))
-        await opened.press("Q")
+        await opened.press("g q")
         await opened.shows("✗ training.learning_rate", "✗ no such file: [red]rows")
         assert "␛[31mx" in opened.text
         loop.queue.write_text("[[drafts]]\nparent = 'x'\n")

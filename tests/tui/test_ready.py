@@ -1,4 +1,4 @@
-"""The checklist on the screen, the question before a look, and the look itself."""
+"""The checklist on the screen, and the evaluation of the holdout with its question."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def locked(loop: LoopFolder, target: str = "") -> None:
 
 
 async def ready(opened: Opened) -> ReadyScreen:
-    await opened.press("Y")
+    await opened.press("g r")
     await opened.until(lambda: isinstance(opened.app.screen, ReadyScreen))
     screen = opened.app.screen
     assert isinstance(screen, ReadyScreen)
@@ -74,12 +74,12 @@ async def ready(opened: Opened) -> ReadyScreen:
 
 
 async def begun(opened: Opened, backend: FakeBackend) -> ScriptedLook:
-    """A look, asked for and agreed to."""
-    await opened.press("L")
-    await opened.shows("Look at the holdout?", "the 2nd look at this holdout")
-    await opened.press("l")
+    """Starts an evaluation of the holdout and confirms it."""
+    await opened.press("r")
+    await opened.shows("Evaluate the holdout?", "the 2nd look at this holdout")
+    await opened.press("e")
     await opened.until(lambda: backend.looks, "a look")
-    await opened.shows("beginning to look ...")
+    await opened.shows("starting the evaluation ...")
     return backend.looks[-1]
 
 
@@ -101,9 +101,9 @@ def test_each_criterion_has_its_sign_word_and_figure(
         await opened.shows("[ready] target = 0.85")
         await opened.press("G")
         await opened.shows(
-            "not evaluated for this iteration", "L evaluates the holdout after a confirmation"
+            "not evaluated for this iteration", "r evaluates the holdout after a confirmation"
         )
-        await opened.shows("nobody has looked at this holdout")
+        await opened.shows("This holdout has not been used yet.")
         await opened.press("escape")
         assert opened.app.screen is opened.bench
 
@@ -123,8 +123,8 @@ def test_a_running_iteration_is_judged_when_it_has_ended(
         await opened.shows(f"support-intents/{number} has not ended yet: check again when it has")
         await opened.shows("? open     finished and evaluated", "? open     score at least 60%")
         assert not [each for each in screen.rows.items if each.status == "not met"]
-        await opened.press("L")
-        await opened.tells(f"{number} is still running: evaluate the holdout when it has ended")
+        await opened.press("r")
+        await opened.tells(f"{number} is still running. Evaluate the holdout when it has ended.")
         assert not backend.looks
         examples, tokens = examples_of(set(range(20)))
         run.ends(examples=examples, tokens=tokens)
@@ -135,7 +135,7 @@ def test_a_running_iteration_is_judged_when_it_has_ended(
     on_app(open_app(SMALL, number=2), steps)
 
 
-def test_the_status_line_counts_the_looks_at_the_holdout(
+def test_the_status_line_counts_the_uses_of_the_holdout(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     locked(loop)
@@ -150,7 +150,7 @@ def test_the_status_line_counts_the_looks_at_the_holdout(
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
+def test_a_holdout_evaluation_asks_first_and_is_shown_when_it_is_done(
     open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
 ) -> None:
     locked(loop, "0.6")
@@ -158,8 +158,8 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
 
     async def steps(opened: Opened) -> None:
         screen = await ready(opened)
-        await opened.press("L")
-        await opened.shows("Look at the holdout?")
+        await opened.press("r")
+        await opened.shows("Evaluate the holdout?")
         assert isinstance(opened.app.screen, AskScreen)
         await opened.press("c")
         assert opened.app.screen is screen
@@ -167,17 +167,17 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
         work = await begun(opened, backend)
         work.to_tell = [HoldoutProgress("loading"), HoldoutProgress("base", 12, 80)]
         await opened.shows("evaluating the base 12/80")
-        await opened.press("L")
-        await opened.tells("a look is under way")
+        await opened.press("r")
+        await opened.tells("The evaluation is running. esc ends it")
         done = record_holdout_evaluation(loop, look(t=1_700_086_400.0))
         work.to_tell = [HoldoutProgress("iteration", 80, 80), HoldoutDone(done)]
         await opened.shows("6 of 6 met", "support-intents/2 is ready: all 6 criteria are met")
-        await opened.shows("→ esc, then X closes the loop with it, W writes a report of it")
+        await opened.shows("→ esc, then g f closes the loop with it, g w writes a report")
         assert work.is_closed
         opened.app.clear_notifications()  # they lie over the figures
         await opened.press("G")
         await opened.shows("2 uses of this holdout so far, the first by support-intents/1")
-        await opened.shows("71% on eval, 70% on the holdout", "its look  over 40 rows")
+        await opened.shows("71% on eval, 70% on the holdout", "holdout evaluation  of 40 rows")
         await opened.press("tab", "G")
         await opened.shows("0 pass in both, 28 fixed, 0 broken, 12 in neither")
         await opened.shows("1st   2023-11-14 22:13  support-intents/1  40%")
@@ -186,7 +186,7 @@ def test_a_look_is_asked_for_first_and_shown_when_it_is_done(
     on_app(open_app(SMALL, number=2), steps)
 
 
-def test_enter_on_the_holdout_asks_for_a_look_and_elsewhere_reads(
+def test_enter_on_the_holdout_asks_for_its_evaluation_and_elsewhere_reads(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     locked(loop)
@@ -201,7 +201,7 @@ def test_enter_on_the_holdout_asks_for_a_look_and_elsewhere_reads(
     on_app(open_app(number=2), steps)
 
 
-def test_a_look_that_fails_or_is_left_does_not_count(
+def test_an_evaluation_that_fails_or_is_left_does_not_count(
     open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
 ) -> None:
     locked(loop)
@@ -214,7 +214,7 @@ def test_a_look_that_fails_or_is_left_does_not_count(
             "✗ out of ␛[2Jmemory; the evaluation does not count", "take a smaller batch"
         )
         assert work.is_closed
-        assert not screen.is_looking
+        assert not screen.is_evaluating
         backend.looks.clear()
         again = await begun(opened, backend)
         await opened.press("escape")
@@ -226,7 +226,7 @@ def test_a_look_that_fails_or_is_left_does_not_count(
     on_app(open_app(number=2), steps)
 
 
-def test_a_look_that_is_left_or_fails_after_it_was_recorded_counts(
+def test_an_evaluation_that_is_left_or_fails_after_it_was_recorded_counts(
     open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
 ) -> None:
     locked(loop)
@@ -248,7 +248,7 @@ def test_a_look_that_is_left_or_fails_after_it_was_recorded_counts(
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_what_keeps_it_from_looking_is_told(
+def test_a_refusal_to_evaluate_is_shown(
     open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
 ) -> None:
     backend.refusal = NeedsExtra("a look at the holdout", "train")
@@ -256,17 +256,17 @@ def test_what_keeps_it_from_looking_is_told(
     async def steps(opened: Opened) -> None:
         await ready(opened)
         await opened.shows("there is no holdout")
-        await opened.press("L")
+        await opened.press("r")
         await opened.shows("✗ a look at the holdout needs the 'train' extra", "pip install")
 
     on_app(open_app(number=2), steps)
 
 
-def test_wrong_criteria_are_told_in_place_of_the_list(open_app: OpenApp, loop: LoopFolder) -> None:
+def test_wrong_criteria_are_shown_in_place_of_the_list(open_app: OpenApp, loop: LoopFolder) -> None:
     loop.settings_file.write_text(loop.settings_file.read_text() + "\n[ready]\ntagret = 1\n")
 
     async def steps(opened: Opened) -> None:
-        await opened.press("Y")
+        await opened.press("g r")
         await opened.shows("ready.tagret: no such criterion")
 
     on_app(open_app(number=2), steps)
@@ -281,7 +281,7 @@ def test_a_closed_loop_says_so_in_the_status_line(open_app: OpenApp, loop: LoopF
     on_app(open_app(SMALL, number=2), steps)
 
 
-def test_a_look_without_a_metric_is_shown_by_its_losses(
+def test_an_evaluation_without_a_metric_is_shown_by_its_losses(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:
     locked(loop)

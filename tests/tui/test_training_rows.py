@@ -70,7 +70,7 @@ def suspected(path: Path | None = None, **more: object) -> SuspectRows:
 
 async def reading(opened: Opened, found: SuspectRows) -> TrainingScreen:
     opened.backend.suspected = found
-    await opened.press("T")
+    await opened.press("g t")
     await opened.until(lambda: isinstance(opened.app.screen, TrainingScreen))
     screen = opened.app.screen
     assert isinstance(screen, TrainingScreen)
@@ -113,7 +113,7 @@ def test_a_row_is_opened_at_its_line(
 
     async def steps(opened: Opened) -> None:
         await reading(opened, suspected(data))
-        for key, line in (("E", 12), ("enter", 14)):
+        for key, line in (("e", 12), ("enter", 14)):
             await opened.press(key)
             assert told.read_text() == f"+{line} {data}"
             await opened.press("j")
@@ -135,27 +135,27 @@ def test_a_row_without_a_text_file_says_so(
 
     async def steps(opened: Opened) -> None:
         await reading(opened, suspected(tmp_path / name if name else None))
-        await opened.press("E")
+        await opened.press("e")
         await opened.tells(said)
 
     on_app(open_app(number=2), steps)
 
 
-def test_what_cannot_be_had_is_told_on_the_screen_with_what_to_do(
+def test_an_error_is_shown_on_the_screen_with_what_to_do(
     open_app: OpenApp, backend: FakeBackend
 ) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.press("T")
+        await opened.press("g t")
         await opened.shows(
             "✗ support-intents/2: no losses of training rows were recorded", "run it again"
         )
-        await opened.press("E", "y", "enter")
+        await opened.press("e", "y", "enter")
         await opened.press("escape")
         assert opened.app.screen is opened.bench
         await opened.press("4", "enter")
         await opened.until(lambda: isinstance(opened.app.screen, ExampleScreen))
         backend.refusal = BadInput("train.jsonl is not on this machine", "put the file there")
-        await opened.press("n")
+        await opened.press("g t")
         await opened.shows("✗ train.jsonl is not on this machine", "put the file there")
         await opened.press("escape")
         assert isinstance(opened.app.screen, ExampleScreen)
@@ -176,7 +176,7 @@ def test_the_nearest_rows_lead_to_the_nearest_of_the_same_label(
     async def steps(opened: Opened) -> None:
         await opened.press("4", "enter")
         await opened.until(lambda: isinstance(opened.app.screen, ExampleScreen))
-        await opened.press("n")
+        await opened.press("g t")
         await opened.shows("nothing similar was trained on", "the nearest that says refund")
         screen = opened.app.screen
         assert isinstance(screen, TrainingScreen)

@@ -165,7 +165,7 @@ def why_nothing(iteration: Iteration | None) -> tuple[str, ...]:
         )
     number = iteration.number
     if iteration.state == "queued":
-        return (f"nothing to say yet: {number} has not begun", "esc leaves, and a begins it then")
+        return (f"nothing to say yet: {number} has not begun", "esc leaves, and R starts it then")
     if iteration.state in LIVE:
         return (f"nothing to say yet: {number} is running", "what is to be said comes at its end")
     if iteration.state == "unreadable":

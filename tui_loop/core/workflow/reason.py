@@ -8,6 +8,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.ledger import write_ledger
 from tui_loop.core.record.structs import Decision
+from tui_loop.core.text.secrets import redacted
 
 
 def edit_reason(loop: LoopFolder, number: int, why: str) -> Decision:
@@ -16,7 +17,7 @@ def edit_reason(loop: LoopFolder, number: int, why: str) -> Decision:
     The summary and the ledger, which repeat the reason, are written anew. Raises BadInput for the
     base, an empty reason, or a record that cannot be read.
     """
-    why = why.strip()
+    why = redacted(why.strip())  # the summary and the ledger repeat it as it is given here
     if number == 0:
         raise BadInput(f"{loop.name}/0 is the base: it has no reason")
     if not why:

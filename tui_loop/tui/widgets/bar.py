@@ -62,7 +62,10 @@ class Bar(Toned, can_focus=False):
         if room < 0:
             right, room = [], width
         kept: list[Piece] = []
-        for piece in self._left:
+        left = list(self._left)
+        if left and not right:  # blanks at the end of the line need no room
+            left[-1] = msgspec.structs.replace(left[-1], text=left[-1].text.rstrip())
+        for piece in left:
             size = width_of(flat(piece.text))
             if size > room:
                 if not kept:

@@ -24,6 +24,8 @@ LEAST_ROWS = 6
 CONFIG_FRAME = 4
 """Rows of a folded config beside its changes: frame, heading, help."""
 LEAST_COLUMNS = 36
+LIVE_CHART_PERCENT = 36
+"""Share of the whole area that the chart has at least while a run is live."""
 
 
 class PaneState(msgspec.Struct, frozen=True):
@@ -61,11 +63,12 @@ def pane_regions(size: Size, mode: Mode, state: PaneState) -> dict[str, Region]:
             other: Region(left, 0, width - left, height),
         }
     log = LOG_ROWS if height < HIGH_ROWS else 2 * LOG_ROWS
-    if state.focus == "log":
-        log = max(log, height * 2 // 5)
-    regions = (
-        _live(width, height - log, state) if state.is_live else _idle(width, height - log, state)
-    )
+    if state.focus == "log":  # less of it while a run is live: the chart keeps its share
+        log = max(log, height * (30 if state.is_live else 40) // 100)
+    if state.is_live:
+        regions = _live(width, height - log, width * height * LIVE_CHART_PERCENT // 100, state)
+    else:
+        regions = _idle(width, height - log, state)
     regions["log"] = Region(0, height - log, width, log)
     return regions
 
@@ -88,11 +91,12 @@ def _idle(width: int, height: int, state: PaneState) -> dict[str, Region]:
     }
 
 
-def _live(width: int, height: int, state: PaneState) -> dict[str, Region]:
-    """The chart has half of the screen, the iterations and the changes are beside it."""
-    top = height * {"failures": 45, "config": 45}.get(state.focus, 56) // 100
-    upper = width * {"iterations": 52}.get(state.focus, 64) // 100
+def _live(width: int, height: int, chart_cells: int, state: PaneState) -> dict[str, Region]:
+    """The chart has the largest part, at least `chart_cells`; iterations and config beside it."""
+    upper = width * {"iterations": 58, "chart": 70}.get(state.focus, 72) // 100
     lower = width * {"config": 45}.get(state.focus, 64) // 100
+    share = height * {"failures": 45, "config": 45, "chart": 66}.get(state.focus, 56) // 100
+    top = max(share, -(-chart_cells // upper))
     return {
         "chart": Region(0, 0, upper, top),
         "iterations": Region(upper, 0, width - upper, top),
