@@ -66,14 +66,14 @@ class AppOnTerminal:
     def draws(self) -> AppOnTerminal:
         """Waits until the app has its screen, and something on it."""
         self._until(lambda: self.output.count(b"\x1b[?1049h") > 0, "the screen")
-        return self.shows("nothing runs")
+        return self.shows("idle")
 
     def types(self, keys: str) -> None:
         os.write(self.master, keys.encode())
 
     def runs(self, folder: IterationFolder, steps: int = 2) -> AppOnTerminal:
         """Starts the draft by keys and waits until it trains."""
-        self.shows("nothing runs")
+        self.shows("idle")
         self.types("r")
         self.shows("training rows")
         self.types("\r")
@@ -298,7 +298,7 @@ def test_a_run_that_hangs_in_the_app_is_stopped_and_keeps_the_app_from_nothing(
     wait_until(lambda: iteration_of(folder).state == "stopped", "its end")
     assert "still in phase preparing" in read_run(folder).lines[-1].text
     app.output = b""
-    app.shows("nothing runs")
+    app.shows("idle")
     app.types("r")
     app.shows("the run starts in a separate process")
     with RunLock(folder.lock):  # raises where somebody holds it

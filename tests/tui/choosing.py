@@ -48,10 +48,10 @@ class FakeBackend:
         self.demo_fault: TuiLoopError | None = None
 
     def preview(self, loop: LoopFolder, draft: Draft) -> Preview:
-        raise BadInput("nothing runs in this test")
+        raise BadInput("idle in this test")
 
     def start(self, loop: LoopFolder, draft: Draft) -> int:
-        raise BadInput("nothing runs in this test")
+        raise BadInput("idle in this test")
 
     def hosted(self) -> str:
         return ""

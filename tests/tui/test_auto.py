@@ -72,7 +72,7 @@ def test_the_header_and_the_queue_say_that_auto_is_running(
     async def steps(opened: Opened) -> None:
         with unattended(loop, "auto"):
             await opened.looks(1)
-            await opened.shows("auto at work")
+            await opened.shows("auto running")
             await opened.press("g a")
             await opened.tells("Auto is running. s stops it and its run.")
             await opened.press("g q")
@@ -82,13 +82,13 @@ def test_the_header_and_the_queue_say_that_auto_is_running(
             await opened.press("escape")
             run = scripted_iteration(loop, "lora.r=4").starts()
             await opened.looks(1)
-            await opened.shows("auto ▶ 4 training")
+            await opened.shows("auto  ▶ 4 training")
             await opened.press("s")
             await opened.shows("Stop 4?", "auto stops, too.")
             await opened.press("c")
             run.closes()
         await opened.looks(1)
-        await opened.hides("auto at work")
+        await opened.hides("auto running")
 
     on_app(open_app(WIDE, number=2), steps)
 

@@ -157,7 +157,7 @@ def test_a_loop_toml_that_goes_missing_while_it_is_open_is_told_and_comes_back(
         loop.settings_file.write_text(text)
         await opened.looks(2)
         assert opened.bench.snapshot.problem == ""
-        await opened.shows("tiny · 96 train · 24 eval")
+        await opened.shows("tiny  96 train · 24 eval")
 
     on_app(open_app(), steps)
 

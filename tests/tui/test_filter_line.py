@@ -79,6 +79,6 @@ def test_tab_leaves_the_line_where_there_is_nothing_to_complete(open_app: OpenAp
         await opened.type("words ")
         assert field.suggestion is None
         await opened.press("tab")
-        await opened.until(lambda: opened.bench.current == "log")
+        await opened.until(lambda: opened.bench.state.pane == "log")
 
     on_app(open_app(size=SMALL, number=2), steps)

@@ -120,14 +120,14 @@ def test_sorting_keeps_the_cursor_on_its_iteration_and_the_draft_last(open_app: 
         await opened.press("o")
         await opened.shows("by score", "score↓")
         assert listed(opened) == [2, 1, 0, 3, DRAFT]
-        assert opened.bench.selected == 2
+        assert opened.bench.state.selected == 2
         await opened.press("g v")
         await opened.shows("by score, reversed", "score↑")
         assert listed(opened) == [0, 1, 2, 3, DRAFT]
         await opened.press("o")
         await opened.shows("by eval loss, reversed")
         assert listed(opened)[0] == 0
-        assert opened.bench.selected == 2
+        assert opened.bench.state.selected == 2
         await opened.press("o")
         await opened.shows("by lr, reversed", "lr↓")
         assert "└" not in opened.text_in("#iteration-table")
@@ -146,7 +146,7 @@ def test_a_filter_lists_some_and_its_faults_are_told(open_app: OpenApp) -> None:
         await opened.press("enter")
         await opened.shows("1 of 4 · state:failed")
         assert listed(opened) == [3, DRAFT]
-        assert opened.bench.selected == 3, "what is selected is what is listed"
+        assert opened.bench.state.selected == 3, "what is selected is what is listed"
         await opened.press("f")
         await opened.type("score>40 is:finished")
         await opened.press("enter")
@@ -170,7 +170,7 @@ def test_where_nothing_passes_the_draft_is_left_and_the_cursor_comes_back(
         await opened.type("score>40")
         await opened.press("enter")
         assert listed(opened) == [1, 2, DRAFT]
-        await opened.until(lambda: opened.bench.selected == 2)
+        await opened.until(lambda: opened.bench.state.selected == 2)
 
     on_app(open_app(size=SMALL, number=2), steps)
 
@@ -180,16 +180,16 @@ def test_words_of_changes_and_reasons_are_searched(open_app: OpenApp) -> None:
         await opened.press("home", "slash")
         await opened.type("CONVERGED")
         await opened.shows("match 1 of 1")
-        assert opened.bench.selected == 2
+        assert opened.bench.state.selected == 2
         await opened.press("enter", "slash")
         await opened.type("e")
         await opened.press("enter")
         assert len(opened.get(IterationsPane).search.rows) > 2
-        before = opened.bench.selected
+        before = opened.bench.state.selected
         await opened.press("n")
-        assert opened.bench.selected != before
+        assert opened.bench.state.selected != before
         await opened.press("N")
-        assert opened.bench.selected == before
+        assert opened.bench.state.selected == before
         await opened.press("escape")
         await opened.hides("match")
 

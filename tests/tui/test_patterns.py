@@ -69,7 +69,7 @@ def test_enter_selects_an_iteration_of_a_pattern(open_app: OpenApp) -> None:
     on_app(open_app(WIDE, number=2), steps)
 
 
-def test_of_an_iteration_of_another_loop_g_o_opens_the_loop(
+def test_of_an_iteration_of_another_loop_its_key_opens_the_loop(
     open_app: OpenApp, loops: LoopsFolder
 ) -> None:
     shutil.copytree(loops.path / "support-intents", loops.path / "another")
@@ -79,9 +79,9 @@ def test_of_an_iteration_of_another_loop_g_o_opens_the_loop(
         await opened.shows("6 iterations of 2 loops", "diverged in 2 of 2 runs on tiny")
         await opened.press("enter", "enter")
         assert screen.evidence.place == "another/3"
-        await opened.tells("another/3 belongs to another loop. g o opens it.")
+        await opened.tells("another/3 belongs to another loop. g O opens it.")
         assert opened.app.screen is screen
-        await opened.press("g o")
+        await opened.press("g O")
         await opened.until(lambda: opened.bench.loop.name == "another", "the other loop")
         await opened.until(lambda: opened.bench.state.selected == 3)
 

@@ -145,7 +145,7 @@ def test_the_status_line_counts_the_uses_of_the_holdout(
         record_holdout_evaluation(loop, look())
         record_holdout_evaluation(loop, look(iteration=1))
         await opened.looks()
-        await opened.shows("40 holdout (2 looks)")
+        await opened.shows("40 holdout (used 2 times)")
 
     on_app(open_app(WIDE, number=2), steps)
 

@@ -25,7 +25,7 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.cells import width_of
 from tui_loop.tui.terminal import PLAIN, is_ascii_locale
 
-STATUS = b"nothing runs"
+STATUS = b"idle"
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 PACKAGE = Path(tui_loop.__file__).parent
 

@@ -119,7 +119,7 @@ def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
         score = f"{100 * metrics['score']:.0f}%"
         row = rf"▸ +1 +.*learning_rate 1e-4 → 5e-3 .*{metrics['eval_loss']:.3f} +{score} "
         await opened.until(lambda: re.search(row, opened.text), row)
-        assert "nothing runs" in opened.bench.query_one("#status", Bar).text
+        assert "idle" in opened.bench.query_one("#status", Bar).text
         assert "40 train · 12 eval" in opened.lines[0]
         assert f"1 finished, score {score}" in opened.told
         opened.app.clear_notifications()  # they lie over the figures

@@ -75,7 +75,7 @@ def test_a_large_screen_shows_all_panes_at_once(open_app: OpenApp) -> None:
         assert "7 of 24 failed" in opened.text
         assert "run ended: finished" in opened.text
         assert "96 train · 24 eval" in opened.lines[0]
-        assert "nothing runs" in opened.lines[0]
+        assert "idle" in opened.lines[0]
 
     on_app(open_app(number=2), steps)
 
@@ -561,8 +561,8 @@ def test_a_run_is_watched_from_its_start_to_its_examples(
         run.starts("loading", 0)
         await opened.shows("▶ 4 loading")
         run.goes_on_to("training", 30).steps(3.0, 2.5, 2.0)
-        await opened.shows("training █░░░░░░░░░ 3/30", "train 2.000", "step 3  loss 2  grad")
-        await opened.shows("▶ 3/30", "its examples come when it has been evaluated")
+        await opened.shows("training 3/30", "train 2.000", "step 3  loss 2  grad")
+        await opened.shows("▶ 3/30", "until 4 is evaluated")
         assert "s stop" in opened.lines[-1]
         assert "r run" not in opened.lines[-1]
         run.steps(1.5, first=4).evaluates(4, 1.75)
@@ -571,7 +571,7 @@ def test_a_run_is_watched_from_its_start_to_its_examples(
         await opened.shows("▶ 4 evaluating ░░░░░░░░░░ 0/24")
         examples, tokens = examples_of(set(range(20)))
         run.ends(examples=examples, tokens=tokens)
-        await opened.shows("nothing runs", "4 of 24 failed", "run ended: finished")
+        await opened.shows("idle", "4 of 24 failed", "run ended: finished")
         await opened.tells("4 finished, score 83%")
         await opened.press("1")
         row = r"4 ★ └ learning_rate 5e-3 → 1e-3 .* 83% +\+12 ±17 no diff"
@@ -588,7 +588,7 @@ def test_a_run_of_another_process_is_watched_just_the_same(
         run = scripted_iteration(loop, "learning_rate=1e-3").starts().steps(3.0, 2.5, 2.0)
         try:
             await opened.looks()
-            await opened.shows("▶ 4 training █░░░░░░░░░ 3/30", "▶ 3/30")
+            await opened.shows("▶ 4 training 3/30", "▶ 3/30")
             assert opened.bench.state.selected == 2
             await opened.goes_to(4)
             await opened.shows("train 2.000", "step 3  loss 2  grad")
@@ -596,7 +596,7 @@ def test_a_run_of_another_process_is_watched_just_the_same(
             await opened.shows("train 1.500", "step 4  loss 1.5")
             examples, tokens = examples_of(set(range(20)))
             run.ends(examples=examples, tokens=tokens)
-            await opened.shows("nothing runs", "4 of 24 failed", "run ended: finished")
+            await opened.shows("idle", "4 of 24 failed", "run ended: finished")
         finally:
             run.closes()
 
@@ -609,7 +609,7 @@ def test_the_app_opens_on_the_live_run(open_app: OpenApp, loop: LoopFolder) -> N
     async def steps(opened: Opened) -> None:
         await opened.shows("▶ 4 training", "3 Loss of 4", "train 2.000")
         run.dies()
-        await opened.shows("✗ interrupted", "nothing runs")
+        await opened.shows("✗ interrupted", "idle")
 
     on_app(open_app(), steps)
 
@@ -633,14 +633,14 @@ def test_stop_asks_how_and_the_run_is_stopping_until_it_has_ended(
         assert (line["save"], line["evaluate"]) == (save, evaluate)
         await opened.tells("4 will stop.")
         assert len(run.takes_requests()) == 1
-        await opened.shows("▶ 4 stopping in training")
+        await opened.shows("▶ 4 stopping")
         await opened.press("s")
         await opened.tells("4 is stopping. It ends after this step or batch.")
         run.steps(1.9, first=3)
         await opened.looks(2)
-        assert "▶ 4 stopping in training" in opened.lines[0]
+        assert "▶ 4 stopping" in opened.lines[0]
         run.ends("stopped")
-        await opened.shows("nothing runs")
+        await opened.shows("idle")
         await opened.press("1")
         await opened.shows("■ stopped")
 
@@ -687,7 +687,7 @@ def test_a_second_start_is_refused_during_a_run_and_the_draft_stays(
         assert opened.app.screen is opened.bench
         assert saved(loop)["training"]["learning_rate"] == 1e-3
         run.ends()
-        await opened.shows("nothing runs")
+        await opened.shows("idle")
         assert len(opened.backend.runs) == 1
 
     on_app(open_app(number=2), steps)

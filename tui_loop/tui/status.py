@@ -151,7 +151,7 @@ def _gpu_part(gpu: GpuSample) -> Part:
     if gpu.memory_used_bytes is not None and gpu.memory_total_bytes:
         words.append(f"{gpu.memory_used_bytes / GIB:.0f}/{gpu.memory_total_bytes / GIB:.0f} GiB")
     if gpu.temperature_c is not None:
-        words.append(f"{gpu.temperature_c:.0f}°")
+        words.append(f"{gpu.temperature_c:.0f}C")
     if gpu.is_throttled:
         words.append("throttled")
     return Part(" ".join(words), "warn" if gpu.is_throttled else "", 6)
