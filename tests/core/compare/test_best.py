@@ -70,10 +70,10 @@ def test_a_lucky_run_is_no_better_than_its_config_wherever_the_best_is_told(
     assert (report.best, report.best_runs) == (2, (2, 5))
     assert main(["--loops", str(loop.path.parent), "list"]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert row.split()[1:4] == ["finished", "5", "2:"]
+    assert row.split()[1:5] == ["idle", "finished", "5", "2:"]
     assert "85%" in row
     assert "+00:00" not in row
-    assert head.split()[:5] == ["loop", "state", "iterations", "best", "updated"]
+    assert head.split()[:7] == ["loop", "state", "last", "run", "iterations", "best", "updated"]
     close = ["--loops", str(loop.path.parent), "close", loop.name, "--why", "good", "--yes"]
     assert main(close) == 0
     closed = loop.read_settings().closed
