@@ -928,7 +928,7 @@ def test_the_log_passes_what_comes_later_through_search_and_level(
         await opened.press("5", "f", "f")
         pane = opened.get(LogPane)
         await opened.until(lambda: pane.list.count == 0)
-        await opened.shows("warnings", "no line passes: f shows more")
+        await opened.shows("warnings", "No line has this level. f shows more.")
         run.steps(1.8, first=3).says("beware", level="warning", source="data")
         await opened.shows("! data: beware", "warn 1")
         assert pane.list.count == 1

@@ -129,6 +129,7 @@ class LogPane(SearchablePane):
     def __init__(self) -> None:
         super().__init__(id="log")
         self.list = LogList(self.search)
+        self._state = ""
         self._attempt: tuple[int, int] | None = None
         self._chosen: dict[tuple[int, int], LogChoice] = {}
 
@@ -145,16 +146,23 @@ class LogPane(SearchablePane):
 
     def show(self, snapshot: LoopSnapshot) -> None:
         """Shows the selected run's lines."""
-        state = snapshot.selected.state if snapshot.selected else ""
-        is_filtered = self.list.level != LEVELS[0] and bool(self.list.view and self.list.view.log)
-        self.list.why_empty = {
-            "": ["what a run says comes here: r runs the draft"],
-            "queued": ["it has not begun yet"],
-        }.get(state, ["no line passes: f shows more" if is_filtered else "it has said nothing"])
+        self._state = snapshot.selected.state if snapshot.selected else ""
         self._restore_choice(snapshot.selected)
         if self.list.show(snapshot.selected):
             self.refresh_matches()
             self.show_titles()
+        self._say_why_empty()
+
+    def _say_why_empty(self) -> None:
+        """Says what will be here, or why no line is."""
+        is_filtered = self.list.level != LEVELS[0] and bool(self.list.view and self.list.view.log)
+        why = {
+            "": "The log of a run is here. r runs the draft.",
+            "queued": "The run has not started yet.",
+        }.get(self._state, "No line has this level. f shows more." if is_filtered else "No line yet.")
+        if self.list.why_empty != [why]:
+            self.list.why_empty = [why]
+            self.list.refresh()
 
     def find_matches(self) -> None:
         self.search.find_in(line.text for line in self.list.lines)
@@ -180,6 +188,7 @@ class LogPane(SearchablePane):
         self.list.list_all()
         self.refresh_matches()
         self.show_titles()
+        self._say_why_empty()
 
     def action_follow(self) -> None:
         self.list.follow()
