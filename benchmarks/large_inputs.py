@@ -18,7 +18,7 @@ from tui_loop.core.plot.series import Series, per_column
 from tui_loop.core.record.structs import Example
 from tui_loop.core.shipped import shipped
 from tui_loop.core.text.similarity import word_diff
-from tui_loop.tui.plotting import ChartSpec, plot
+from tui_loop.tui.chart.plot import ChartSpec, plot
 
 POINTS, ROWS, WORDS, LETTERS = sized((100_000, 20_000, 900, 100_000), (1000, 200, 90, 1000))
 EXAMPLES, COPIES = sized((2000, 50), (200, 1))

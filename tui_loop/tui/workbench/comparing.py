@@ -8,7 +8,7 @@ from tui_loop.core.examples.annotations import Kind
 from tui_loop.core.record.iteration import diverged_at
 from tui_loop.core.record.reader import RunView
 from tui_loop.core.record.structs import LIVE
-from tui_loop.tui.chart_run import ChartRun
+from tui_loop.tui.chart.curves import ChartRun
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.workbench.examples import ExampleReading

@@ -11,10 +11,10 @@ from tui_loop.core.examples.query import format_term
 from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.core.workflow.readiness import Checklist
+from tui_loop.tui.chart.widget import LossChart
 from tui_loop.tui.diagnosis_lines import evidence_of, why_nothing
 from tui_loop.tui.latest import Latest
 from tui_loop.tui.screens.diagnosis import DiagnosisScreen, Looked, fault_told
-from tui_loop.tui.widgets.chart import LossChart
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.workbench.comparing import Comparing

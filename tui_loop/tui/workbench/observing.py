@@ -17,8 +17,8 @@ from tui_loop.core.text.secrets import redacted
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
+from tui_loop.tui.chart.plot import warm_up
 from tui_loop.tui.hints import in_keys
-from tui_loop.tui.plotting import warm_up
 from tui_loop.tui.screens.consent import ConsentScreen
 from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.widgets.iterations import DRAFT

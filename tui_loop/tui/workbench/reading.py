@@ -6,9 +6,9 @@ import asyncio
 
 from tui_loop.core.config.fields import as_setting
 from tui_loop.tui.cells import flat
+from tui_loop.tui.chart.widget import LossChart
 from tui_loop.tui.screens.details import detail_lines
 from tui_loop.tui.screens.reading import ReadingScreen
-from tui_loop.tui.widgets.chart import LossChart
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.field_list import WHY

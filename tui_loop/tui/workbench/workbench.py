@@ -14,10 +14,10 @@ from tui_loop.core.record.iteration import diverged_at
 from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.tui.actions import ACTIONS, BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
-from tui_loop.tui.chart_run import ChartRun
+from tui_loop.tui.chart.curves import ChartRun
+from tui_loop.tui.chart.widget import KeyedChart
 from tui_loop.tui.status import status_line
 from tui_loop.tui.widgets.bar import Bar, Piece
-from tui_loop.tui.widgets.chart_pane import KeyedChart
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import IterationsPane, IterationTable, is_live

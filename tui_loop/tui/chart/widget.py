@@ -17,9 +17,10 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tui_loop.core.plot.series import Series
-from tui_loop.tui import chart_view
-from tui_loop.tui.chart_grid import Cell, message
-from tui_loop.tui.chart_run import (
+from tui_loop.tui.actions import bindings
+from tui_loop.tui.chart import view as chart_view
+from tui_loop.tui.chart.canvas import Cell, message
+from tui_loop.tui.chart.curves import (
     ChartRun,
     Curves,
     figures,
@@ -27,10 +28,8 @@ from tui_loop.tui.chart_run import (
     title,
     whole_of,
 )
-from tui_loop.tui.chart_view import ChartView, Range, snapped
-from tui_loop.tui.plotting import ChartSpec, Plot, left_out, plot
-
-__all__ = ["ChartRun", "LossChart"]
+from tui_loop.tui.chart.plot import ChartSpec, Plot, left_out, plot
+from tui_loop.tui.chart.view import ChartView, Range, snapped
 
 PIECE_SECONDS, REDRAW_SECONDS = 0.01, 1.0
 """Between two pieces of a long run, and between two drawings meanwhile."""
@@ -305,6 +304,30 @@ class LossChart(Widget, can_focus=True):
         if titles != self._titles:
             self._titles = titles
             self.border_title, self.border_subtitle = map(Content, titles)
+
+
+class KeyedChart(LossChart):
+    """A chart that is one box of a screen."""
+
+    BINDINGS = bindings("chart")
+    DEFAULT_CSS = """
+    KeyedChart {
+        border: round $frame;
+        background: $background;
+        border-title-color: $foreground;
+        border-title-style: bold;
+        border-subtitle-color: $tone-muted;
+        &:focus { border: round $tone-accent; border-title-color: $tone-accent; }
+        &:nocolor:focus { border-title-style: bold reverse; }
+        & > .chart--train { color: $tone-train; }
+        & > .chart--train-raw { color: $tone-train; text-style: dim; }
+        & > .chart--eval { color: $tone-eval; }
+        & > .chart--overlay { color: $tone-overlay; }
+        & > .chart--axis { color: $tone-muted; }
+        & > .chart--muted { color: $tone-muted; }
+        & > .chart--bad { color: $tone-bad; }
+    }
+    """
 
 
 def _role_of(cell: Cell) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.work import calls_of
 from tui_loop.core.plot.series import Series, column_of, smoothed
-from tui_loop.tui.plotting import ChartSpec, Plot, left_out, plot
+from tui_loop.tui.chart.plot import ChartSpec, Plot, left_out, plot
 
 MANY = 100_000
 SIZES = [(80, 22), (90, 16), (40, 10), (10, 4), (4, 2), (2, 9), (9, 1), (1, 1)]

@@ -11,7 +11,7 @@ from tui_loop.core.plot.series import Series, Track, evaluated_name, metric_name
 from tui_loop.core.record.state import Point
 from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.untrusted import one_line
-from tui_loop.tui.chart_view import ChartView, Range, metric_of, snapped
+from tui_loop.tui.chart.view import ChartView, Range, metric_of, snapped
 
 PIECE = 20_000
 """Points that are taken over at once: 20 ms, after which keys have their turn."""

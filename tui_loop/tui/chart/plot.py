@@ -17,7 +17,7 @@ from rich.cells import cell_len
 
 from tui_loop.core.plot.scale import Scale, Tick, step_ticks, value_ticks
 from tui_loop.core.plot.series import Series, column_of, per_column
-from tui_loop.tui.chart_grid import Cell, Grid
+from tui_loop.tui.chart.canvas import Canvas, Cell
 
 Places = list[tuple[float, float]]
 """Points of a layer, from 0 to 1 each way."""
@@ -67,7 +67,7 @@ class ChartSpec(msgspec.Struct, frozen=True):
     ascii: bool = False
 
 
-class _Canvas(msgspec.Struct, frozen=True):
+class _Area(msgspec.Struct, frozen=True):
     """Where the curves are, in cells of the chart."""
 
     left: int
@@ -111,9 +111,9 @@ def plot(spec: ChartSpec, width: int, height: int) -> Plot:
     margin = max((len(label) for _, label in ticks), default=0) + 1
     left = margin if width >= margin + _LEAST_WIDTH else 0
     columns = width - left
-    canvas = _Canvas(left, head, columns, rows)
+    canvas = _Area(left, head, columns, rows)
 
-    grid = Grid(width, height)
+    grid = Canvas(width, height)
     _frame(grid, spec, left, foot, [(place * rows / (rows + head), name) for place, name in ticks])
     if scale:
         for role, lines in _layers(spec, shown, scale, canvas):
@@ -163,7 +163,7 @@ def _scale_of(shown: Iterable[Series], log: bool) -> Scale | None:
 
 
 def _layers(
-    spec: ChartSpec, shown: Sequence[Series], scale: Scale, canvas: _Canvas
+    spec: ChartSpec, shown: Sequence[Series], scale: Scale, canvas: _Area
 ) -> list[tuple[str, list[str]]]:
     """Role and lines of each layer, from the lowest to the topmost."""
     train, smooth, evaluated, overlay, overlay_evaluated = shown
@@ -237,7 +237,7 @@ def _keys(spec: ChartSpec, shown: Sequence[Series], look: Look) -> list[tuple[st
     return keys
 
 
-def _legend(grid: Grid, keys: list[tuple[str, str, str]], canvas: _Canvas) -> None:
+def _legend(grid: Canvas, keys: list[tuple[str, str, str]], canvas: _Area) -> None:
     """The keys in the top right corner, or in another one that is free, where there is room."""
     if not keys:
         return
@@ -255,7 +255,7 @@ def _legend(grid: Grid, keys: list[tuple[str, str, str]], canvas: _Canvas) -> No
             return
 
 
-def _frame(grid: Grid, spec: ChartSpec, left: int, foot: int, ticks: Sequence[Tick]) -> None:
+def _frame(grid: Canvas, spec: ChartSpec, left: int, foot: int, ticks: Sequence[Tick]) -> None:
     """The axes with their ticks, in the `left` columns and the lowest `foot` rows."""
     columns, rows = grid.width - left, grid.height - foot
     figure = _figure(grid.width, grid.height)

@@ -16,9 +16,9 @@ from textual.pilot import Pilot
 
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.record.state import Point
-from tui_loop.tui.chart_run import ChartRun
-from tui_loop.tui.plotting import Plot
-from tui_loop.tui.widgets.chart import LossChart
+from tui_loop.tui.chart.curves import ChartRun
+from tui_loop.tui.chart.plot import Plot
+from tui_loop.tui.chart.widget import LossChart
 
 Steps = Callable[["Host", Pilot[None]], Awaitable[None]]
 
