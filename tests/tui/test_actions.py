@@ -31,6 +31,7 @@ from tui_loop.core.examples.view import Order
 from tui_loop.core.workflow.queue import QueuedDraft, add, clear, read_queue
 from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
 from tui_loop.tui.backend import NearestRows
+from tui_loop.tui.chart.widget import LossChart
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.asking import AskingScreen
@@ -58,7 +59,7 @@ from tui_loop.tui.widgets.field_list import WHY
 from tui_loop.tui.widgets.iterations import DRAFT, IterationTable
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.workbench.workbench import ChartPane, Workbench
+from tui_loop.tui.workbench.workbench import Workbench
 
 ELSEWHERE = ("picker", "new", "check", "compare", "diagnosis", "patterns", "progress", "ready")
 """Scopes of screens that have tests of their own."""
@@ -481,7 +482,7 @@ async def the_reason_is_written(opened: Opened, key: str) -> None:
 def _changes_the_view(expected: dict[str, Any], *before: str) -> Check:
     async def check(opened: Opened, key: str) -> None:
         await opened.press("3", *before)
-        chart = opened.get(ChartPane)
+        chart = opened.get(LossChart)
         was = chart.view
         await opened.press(key)
         for name, value in expected.items():
@@ -500,12 +501,42 @@ for action, expected, keys in (
     ("chart.far_left", {"cursor": 26}, ("left",)),
     ("chart.far_right", {"cursor": 30}, ("left", "H")),
     ("chart.zoom_in", {"zoom": (16, 30)}, ()),
-    ("chart.zoom_out", {"zoom": None}, ("greater_than_sign",)),
-    ("chart.reset", {"zoom": None, "cursor": None}, ("left", "greater_than_sign")),
-    ("chart.metric", {"metric": "grad_norm"}, ()),
+    ("chart.zoom_out", {"zoom": None}, ("plus",)),
+    ("chart.reset", {"zoom": None, "cursor": None}, ("left", "plus")),
+    ("chart.metric", {"metric": "eval_loss"}, ()),
+    ("chart.x_axis", {"x": "epoch"}, ()),
+    ("chart.clip", {"clip": False}, ()),
+    ("chart.zoom_out_y", {"y": None}, ("g k",)),
     ("chart.overlay", {"overlay": False}, ()),
 ):
     does(action)(_changes_the_view(expected, *keys))
+
+
+@does("chart.zoom_in_y")
+async def the_values_are_zoomed(opened: Opened, key: str) -> None:
+    await opened.press("3", key)
+    chart = opened.get(LossChart)
+    assert chart.view.y is not None
+    await opened.shows(" · y ")
+    await opened.press("escape")
+
+
+@does("chart.list")
+async def the_list_of_metrics_appears_and_goes(opened: Opened, key: str) -> None:
+    await opened.press("3", key)
+    await opened.shows("─ Metrics ─", "eval loss", "learning rate")
+    await opened.press(key)
+    await opened.hides("─ Metrics ─")
+
+
+@does("chart.grid")
+async def all_metrics_are_small_charts(opened: Opened, key: str) -> None:
+    await opened.press("3", key)
+    await opened.shows("3 Metrics of 2", "▸ loss ─", "grad norm ─", "1 of 7")
+    await opened.press("right", "enter")
+    await opened.shows("3 Eval loss of 2")
+    await opened.press(key, key)
+    await opened.hides("3 Metrics of 2")
 
 
 @does("failures.filter")
@@ -1249,7 +1280,7 @@ def test_the_palette_performs_an_action_of_a_pane(open_app: OpenApp) -> None:
         await opened.type("chart.log")
         await opened.shows("log scale  (L)")
         await opened.press("enter")
-        await opened.shows("· log ·")
+        await opened.shows("· log ─")
 
     on_app(open_app(number=2), steps)
 
@@ -1258,7 +1289,7 @@ def test_the_palette_performs_an_action_of_a_pane(open_app: OpenApp) -> None:
     ("begin", "word", "seen"),
     [
         ("1", "compare", "Compare support-intents/2 against 1"),
-        ("3", "log", "· log ·"),
+        ("3", "log", "· log ─"),
         ("4", "sort", "by score"),
         ("4", "read", "Example 1 of 7"),
         ("1", "help", "Loop and run"),

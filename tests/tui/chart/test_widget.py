@@ -81,16 +81,16 @@ def test_nothing_is_drawn_again_when_nothing_changed() -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         metrics, over = points([3.0, 2.0, 1.0]), a_run(key="support-intents/2")
         run = a_run(metrics=metrics)
-        host.chart.show(run, over)
+        host.chart.show(run, (over,))
         await pilot.pause()
         drawn, before = host.plot(), host.chart.refreshes
-        host.chart.show(run, over)
-        host.chart.show(msgspec.structs.replace(run, metrics=tuple(metrics)), over)
+        host.chart.show(run, (over,))
+        host.chart.show(msgspec.structs.replace(run, metrics=tuple(metrics)), (over,))
         await pilot.pause()
         assert host.chart.refreshes == before
         assert host.plot() is drawn
         metrics.extend(points([0.5], first=4))
-        host.chart.show(run, over)
+        host.chart.show(run, (over,))
         assert host.chart.refreshes > before
         assert host.plot() is not drawn
 
@@ -115,7 +115,7 @@ def test_the_border_says_what_is_shown_and_the_latest_figures() -> None:
         host.chart.show(a_run(metrics=metrics))
         host.chart.action_toggle_log()
         await pilot.pause()
-        assert "3 Loss of 3 · log · smooth 0.6" in host.text()[0]
+        assert "3 Loss of 3 · x step · smooth 0.6 · log" in host.text()[0]
         assert "train 1.130 · eval 1.204 · 1 non-finite" in host.text()[-1]
         assert any("✗" in line for line in host.text())
 
@@ -219,24 +219,28 @@ def test_zooming_keeps_the_cursor_where_it_is_and_a_move_out_of_sight_is_followe
     on_screen(steps)
 
 
-def test_how_a_run_is_looked_at_is_kept_for_it() -> None:
+def test_zoom_and_cursor_are_kept_for_each_run_and_the_rest_holds_for_all() -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         chart, one, other = host.chart, a_run(), a_run(key="support-intents/4")
         chart.show(one)
         await pilot.pause()
+        chart.action_cursor_left()
         chart.action_zoom_in()
+        chart.action_zoom_in_y()
         chart.action_toggle_log()
+        chart.action_zoom_in_y()
         chart.action_smooth_more()
         kept = chart.view
+        assert kept.y is not None
         chart.show(other)
-        assert (chart.view.zoom, chart.view.cursor) == (None, None)
-        assert (chart.view.log, chart.view.weight) == (True, 0.8)  # the eye's, until it changes
-        chart.action_toggle_log()
+        assert (chart.view.zoom, chart.view.y, chart.view.cursor) == (None, None, None)
+        assert (chart.view.log, chart.view.weight) == (True, 0.8)
         chart.show(one)
         assert chart.view == kept
-        chart.show(None)
         chart.show(other)
-        assert not chart.view.log
+        chart.action_toggle_log()
+        chart.show(one)
+        assert chart.view == msgspec.structs.replace(kept, log=False, y=None)
 
     on_screen(steps)
 
@@ -260,12 +264,13 @@ def test_the_metrics_go_round_and_a_score_has_points_of_evaluations_alone() -> N
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         host.chart.show(a_run())
         titles = []
-        for _ in range(5):
+        for _ in range(6):
             await pilot.pause()
             titles.append(host.text()[0].split("·")[0].strip("╭─ "))
             host.chart.action_next_metric()
         assert titles == [
             "3 Loss of 3",
+            "3 Eval loss of 3",
             "3 Score of 3",
             "3 Grad norm of 3",
             "3 Learning rate of 3",
@@ -279,10 +284,10 @@ def test_the_metrics_go_round_and_a_score_has_points_of_evaluations_alone() -> N
 
 def test_the_overlay_can_be_taken_away_and_brought_back() -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
-        host.chart.show(a_run(), a_run(150, key="support-intents/2"))
+        host.chart.show(a_run(), (a_run(150, key="support-intents/2"),))
         await pilot.pause()
         assert "Loss of 3 over 2" in host.text()[0]
-        assert any("of 2  ╌╌ ○" in line for line in host.text())
+        assert "train ── 3  ╌╌ 2  eval ● 3  ○ 2" in host.text()[1]
         host.chart.action_toggle_overlay()
         await pilot.pause()
         assert not any("╌╌" in line for line in host.text())
@@ -296,15 +301,15 @@ def test_hostile_names_are_shown_as_text(ascii_only: bool) -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         metrics = points([3.0, 2.0, 1.0], name=HOSTILE)
         run = a_run(label=HOSTILE, metrics=metrics, evaluations=())
-        host.chart.show(run, msgspec.structs.replace(run, key="x/2"))
+        host.chart.show(run, (msgspec.structs.replace(run, key="x/2"),))
         host.chart.action_cursor_left()
         host.chart.action_next_metric()
         host.chart.action_next_metric()
         await pilot.pause()
         whole = "\n".join(host.text())
         wanted = SHOWN.encode("ascii", "replace").decode() if ascii_only else SHOWN
-        assert f"of {wanted}" in host.text()[0]
-        assert sum(wanted in line for line in host.text()[1:-1]) == 1  # the legend
+        assert f"of {wanted} over {wanted}" in host.text()[0]
+        assert wanted in host.text()[1]  # the legend
         assert wanted in host.text()[-1]
         assert not {"\x1b", "\u202e", "\x07"} & set(whole)
         assert not ascii_only or whole.isascii()
@@ -336,10 +341,10 @@ def events_of(direction: str) -> type:
 @pytest.mark.parametrize(
     ("run", "told"),
     [
-        (None, "no iteration is selected"),
-        (a_run(metrics=(), evaluations=(), is_live=True), "no loss yet"),
+        (None, "No iteration is selected"),
+        (a_run(metrics=(), evaluations=(), is_live=True), "No loss yet"),
         (a_run(metrics=(), evaluations=()), "this run logged no step"),
-        (a_run(key="support-intents/0"), "the base is not trained"),
+        (a_run(key="support-intents/0"), "The base is not trained"),
     ],
 )
 def test_an_empty_chart_says_what_will_be_here(run: ChartRun | None, told: str) -> None:
@@ -357,14 +362,14 @@ def test_an_empty_chart_says_what_will_be_here(run: ChartRun | None, told: str) 
 def test_every_theme_and_every_size_can_draw_it(theme: str) -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         host.theme = theme
-        host.chart.show(a_run(), a_run(key="support-intents/2"))
+        host.chart.show(a_run(), (a_run(key="support-intents/2"),))
         for size in ((160, 48), (40, 10), (12, 4), (3, 3), (1, 1), (80, 24)):
             await pilot.resize_terminal(*size)
             ends = time.monotonic() + PATIENCE_SECONDS
             while len(host.text()) != size[1]:
                 assert time.monotonic() < ends, size
                 await pilot.pause()
-        assert any("eval  ●" in line for line in host.text())
+        assert any("eval ● 3" in line for line in host.text())
 
     on_screen(steps)
 

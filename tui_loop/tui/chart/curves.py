@@ -1,36 +1,38 @@
-"""A run as the chart knows it, and what the chart's border says of it in words and figures."""
+"""Runs as a chart knows them: their points as series, and the styles of those over another."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from tui_loop.core.plot.series import Series, Track, evaluated_name, metric_names
+from tui_loop.core.plot.axis import AXES, Axis
+from tui_loop.core.plot.metrics import evaluated_name, is_smoothed, metric_names
+from tui_loop.core.plot.series import Series
+from tui_loop.core.plot.track import Found, Track
 from tui_loop.core.record.state import Point
-from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.untrusted import one_line
-from tui_loop.tui.chart.view import ChartView, Range, metric_of, snapped
+from tui_loop.tui.chart.plot import OVERLAYS, Curve
+from tui_loop.tui.chart.view import Range
 
 PIECE = 20_000
 """Points that are taken over at once: 20 ms, after which keys have their turn."""
 
-NAME_WIDTH = 24  # of a label or a metric in the border
-_AT_THE_CURSOR = {"loss": "loss", "learning_rate": "lr", "grad_norm": "grad"}
+LABEL_WIDTH = 24  # of a run's label in the border and the legend
 
 
 class ChartRun(msgspec.Struct, frozen=True):
     """A run to draw: `key` is `loop/number`, `label` its name in titles; both may be hostile.
 
-    The points are in the order of their steps. The sequences may grow between two calls of
-    `LossChart.show`.
+    The points are in the order of their steps; `system` are samples of the machine. The sequences
+    may grow between two calls of `LossChart.show`.
     """
 
     key: str
     label: str
     metrics: Sequence[Point] = ()
     evaluations: Sequence[Point] = ()
+    system: Sequence[Point] = ()
     is_live: bool = False
     diverged_at: int | None = None
 
@@ -42,139 +44,165 @@ class ChartRun(msgspec.Struct, frozen=True):
 
 
 class Curves:
-    """What is known of a shown run, kept up to date with it."""
+    """The points of one run, kept up to date with it. `style` is that of an overlay, from 1 on."""
 
-    def __init__(self) -> None:
+    def __init__(self, style: int = 0) -> None:
+        self.style = style
         self.run: ChartRun | None = None
-        self.train, self.evaluated = Track(), Track()
+        self.train = Track()
+        self.evaluated, self.system = Track(self.train), Track(self.train)
 
     def follow(self, run: ChartRun | None) -> bool:
         """Takes over what is new, at most PIECE points of each kind; whether anything is."""
         before, self.run = _identity(self.run), run
-        moved = self.train.follow(run.metrics if run else (), PIECE)
-        moved = self.evaluated.follow(run.evaluations if run else (), PIECE) or moved
+        moved = False
+        for track, points in self._followed():
+            moved = track.follow(points, PIECE) or moved
         return moved or before != _identity(run)
 
     @property
     def is_behind(self) -> bool:
         """Whether the run has points that `follow` has yet to take over."""
+        return any(len(track) < len(points) for track, points in self._followed())
+
+    def _followed(self) -> Iterator[tuple[Track, Sequence[Point]]]:
         run = self.run
-        return run is not None and (
-            len(self.train) < len(run.metrics) or len(self.evaluated) < len(run.evaluations)
-        )
+        yield self.train, run.metrics if run else ()
+        yield self.evaluated, run.evaluations if run else ()
+        yield self.system, run.system if run else ()
+
+    @property
+    def version(self) -> tuple[object, ...]:
+        """What changes with the run, or where points were replaced; not where some were added."""
+        tracks = (self.train, self.evaluated, self.system)
+        return _identity(self.run), self.style, *(track.replaced for track in tracks)
 
     @property
     def label(self) -> str:
-        return one_line(self.run.label, NAME_WIDTH) if self.run else ""
+        return one_line(self.run.label, LABEL_WIDTH) if self.run else ""
+
+    @property
+    def main(self) -> Track:
+        """The track that the cursor moves on: training, or what there is instead of it."""
+        tracks = (self.train, self.evaluated, self.system)
+        return next((track for track in tracks if track.steps), self.train)
 
     @property
     def steps(self) -> list[int]:
-        """The logged steps; of a run that logged none, those of its evaluations."""
-        return self.train.steps or self.evaluated.steps
+        """The logged steps; of a run that logged none, those of its evaluations or samples."""
+        return self.main.steps
+
+    def bad(self, axis: Axis) -> list[int]:
+        """The places at which any value, of whichever metric, was not finite, or the run diverged.
+
+        After the weights have gone NaN the loss may read 0.0; the gradient's norm shows it.
+        """
+        at = self.run.diverged_at if self.run else None
+        bad = {*self.train.nonfinite, *self.evaluated.nonfinite, *([] if at is None else [at])}
+        return sorted({self.main.place(axis, step) for step in bad})
 
     @property
-    def bad_steps(self) -> list[int]:
-        """The steps at which any value, of whichever metric, was not finite, or the run diverged.
-
-        After the weights have gone NaN the loss may read 0.0; the gradient's norm tells.
-        """
-        bad = [*self.train.nonfinite, *self.evaluated.nonfinite]
-        at = self.run.diverged_at if self.run else None
-        return bad if at is None or at in bad else [*bad, at]
+    def nonfinite(self) -> int:
+        """How many points have a value that is not finite."""
+        return len(self.train.nonfinite) + len(self.evaluated.nonfinite)
 
     def names(self) -> list[str]:
         """The metrics that can be drawn."""
-        return metric_names(self.train.names, self.evaluated.names)
+        return metric_names(self.train.names, self.evaluated.names, self.system.names)
 
-    def evaluations(self, metric: str) -> Series:
-        name = evaluated_name(metric, self.evaluated.names)
-        return self.evaluated.series(name) if name else Series()
+    def axes(self) -> list[Axis]:
+        """The x axes that the run has."""
+        return [axis for axis in AXES if self.main.has(axis)]
 
+    def track_of(self, metric: str) -> Track:
+        """The track with a metric that is not one of evaluations alone."""
+        if metric in self.train.names or metric in self.evaluated.names:
+            return self.train
+        return self.system
 
-def whole_of(curves: Curves, overlay: Curves) -> Range | None:
-    """The first and the last step of a run and, where it has any, of the one over it."""
-    shown = [curves.train, curves.evaluated]
-    if curves.steps:
-        shown += [overlay.train, overlay.evaluated]
-    ends = [(track.steps[0], track.steps[-1]) for track in shown if track.steps]
-    return (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
+    def is_system(self, metric: str) -> bool:
+        return self.track_of(metric) is self.system and metric in self.system.names
 
+    def evaluated_name(self, metric: str) -> str | None:
+        """The name of a metric in the run's evaluations."""
+        return None if self.is_system(metric) else evaluated_name(metric, self.evaluated.names)
 
-def nothing_to_draw(curves: Curves) -> str:
-    """Why there is no curve, and how to get one; empty where there is one."""
-    run = curves.run
-    if run is None:
-        return "no iteration is selected: the loss of the one you go to shows here"
-    if run.is_base:
-        return "the base is not trained: it has no loss curve"
-    if curves.steps:
-        return ""
-    if run.is_live:
-        return "no loss yet: it shows here as soon as the run logs its first step"
-    return "no loss: this run logged no step, its log says why"
+    def drawn(self, metric: str, axis: Axis, weight: float) -> Curve:
+        """What is drawn of a metric; nothing where the run does not have the axis."""
+        if not self.main.has(axis):
+            return Curve(style=self.style)
+        track, name = self.track_of(metric), self.evaluated_name(metric)
+        line = track.series(metric, axis)
+        raw = Series()
+        if weight and track is self.train and is_smoothed(metric):
+            raw, line = line, track.smoothed(metric, weight, axis)
+        points = self.evaluated.series(name, axis) if name else Series()
+        return Curve(line, raw, points, self.style)
 
+    def latest(self, metric: str) -> Found | None:
+        """The newest step and value of a metric, of evaluations where it has no other."""
+        found = self.track_of(metric).latest(metric)
+        return found or self.evaluated.latest(metric)
 
-def title(curves: Curves, overlay: Curves, view: ChartView, separator: str) -> str:
-    """What is drawn of which run, and how."""
-    metric = one_line(metric_of(view, curves.names()), NAME_WIDTH).replace("_", " ")
-    parts = [metric[:1].upper() + metric[1:] + (f" of {curves.label}" if curves.label else "")]
-    if overlay.run:
-        parts[0] += f" over {overlay.label}"
-    if view.log:
-        parts.append("log")
-    parts.append(f"smooth {view.weight:g}" if view.weight else "not smoothed")
-    if view.zoom:
-        parts.append(f"steps {view.zoom[0]} to {view.zoom[1]}")
-    return separator.join(parts)
-
-
-def figures(curves: Curves, view: ChartView, left_out: int, separator: str) -> str:
-    """The figures at the cursor, or the latest ones; `left_out` have no place on a log scale."""
-    metric = metric_of(view, curves.names())
-    if view.cursor is not None and curves.steps:
-        parts = ["  ".join(_at(curves, metric, snapped(curves.steps, view.cursor)))]
-    else:
-        parts = _latest(curves, metric)
-    if left_out:
-        parts.append(f"{left_out} at or below 0 not on the log scale")
-    return separator.join(parts)
+    def ends(self, metric: str, axis: Axis) -> Iterator[int]:
+        """The first and the last place of the points that belong to a metric's chart."""
+        tracks = [self.train, self.evaluated]
+        if self.is_system(metric):
+            tracks.append(self.system)
+        for track in tracks:
+            if track.steps and self.main.has(axis):
+                xs = track.xs(axis)
+                yield xs[0]
+                yield xs[-1]
 
 
-def _at(curves: Curves, metric: str, step: int) -> list[str]:
-    values = curves.train.at(step)
-    names = dict.fromkeys([metric, *_AT_THE_CURSOR])
-    # What went wrong at this step is said whatever metric is drawn.
-    names |= dict.fromkeys(name for name, value in values.items() if not math.isfinite(value))
-    parts = [f"step {step}"]
-    for name in names:
-        if name in values:
-            short = _AT_THE_CURSOR.get(name) or one_line(name, NAME_WIDTH)
-            worded = _figure(values[name]) if name == metric else brief_number(values[name])
-            parts.append(f"{short} {worded}")
-    evaluated = evaluated_name(metric, curves.evaluated.names)
-    if evaluated and (found := curves.evaluated.latest(evaluated, until=step)):
-        at = "" if found[0] == step else f" at {found[0]}"
-        parts.append(f"eval {_figure(found[1])}{at}")
-    return parts
+class Runs:
+    """The run that is shown, and those over it, each with a style that it keeps."""
+
+    def __init__(self) -> None:
+        self.run = Curves()
+        self.over: list[Curves] = []
+
+    def follow(self, run: ChartRun | None, overlays: Sequence[ChartRun]) -> bool:
+        """Takes over what is new; whether anything is. A run is not drawn over itself."""
+        moved = self.run.follow(run)
+        known = {each.run.key: each for each in self.over if each.run}
+        wanted = {each.key: each for each in overlays if run is None or each.key != run.key}
+        kept = [each for key, each in known.items() if key in wanted]
+        moved = moved or list(known) != list(wanted)
+        for key in wanted:
+            if key not in known:
+                known[key] = Curves(_free_style(kept))
+                kept.append(known[key])
+        self.over = [known[key] for key in wanted]
+        for each, overlay in zip(self.over, wanted.values(), strict=True):
+            moved = each.follow(overlay) or moved
+        return moved
+
+    @property
+    def is_behind(self) -> bool:
+        return self.run.is_behind or any(each.is_behind for each in self.over)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether any of the runs is still logging."""
+        return any(each.run is not None and each.run.is_live for each in (self.run, *self.over))
+
+    def shown(self, *, overlay: bool) -> list[Curves]:
+        """The run, and those over it if they are to be drawn."""
+        return [self.run, *self.over] if overlay else [self.run]
+
+    def whole(self, metric: str, axis: Axis, *, overlay: bool) -> Range | None:
+        """The first and the last place of the run and, where it has points, of those over it."""
+        shown = self.shown(overlay=overlay and bool(self.run.steps))
+        ends = [place for each in shown for place in each.ends(metric, axis)]
+        return (min(ends), max(ends)) if ends else None
 
 
-def _latest(curves: Curves, metric: str) -> list[str]:
-    parts = []
-    if found := curves.train.latest(metric):
-        parts.append(f"train {_figure(found[1])}")
-    name = evaluated_name(metric, curves.evaluated.names)
-    if name and (found := curves.evaluated.latest(name)):
-        parts.append(f"eval {_figure(found[1])}")
-    if bad := len(curves.train.nonfinite) + len(curves.evaluated.nonfinite):
-        parts.append(f"{bad} non-finite")
-    if curves.run and curves.run.diverged_at is not None:
-        parts.append(f"diverged at {curves.run.diverged_at}")
-    return parts
-
-
-def _figure(value: float) -> str:
-    """Three decimals where they mean something, so a figure that changes keeps its width."""
-    return f"{value:.3f}" if 0.01 <= abs(value) < 1000 else brief_number(value)
+def _free_style(shown: Sequence[Curves]) -> int:
+    """The first style that the fewest of the overlays have."""
+    used = [each.style for each in shown]
+    return min(range(1, OVERLAYS + 1), key=lambda style: (used.count(style), style))
 
 
 def _identity(run: ChartRun | None) -> tuple[str, str, bool, int | None] | None:

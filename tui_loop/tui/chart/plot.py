@@ -1,4 +1,4 @@
-"""A chart as a grid of characters with roles. The only user of plotext.
+"""A chart as cells of characters with roles. The only user of plotext.
 
 plotext draws the frame, the ticks and every line, each in a layer of its own, and the layers are
 laid over one another here. It is given places from 0 to 1 only, so no value is too large for it
@@ -8,63 +8,166 @@ nor too close to another, and a few points a column, so its cost does not grow w
 from __future__ import annotations
 
 import importlib
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 from rich.cells import cell_len
 
-from tui_loop.core.plot.scale import Scale, Tick, step_ticks, value_ticks
-from tui_loop.core.plot.series import Series, column_of, per_column
+from tui_loop.core.plot.axis import Axis, axis_ticks
+from tui_loop.core.plot.clip import Shown, outside, shown_range
+from tui_loop.core.plot.scale import Scale, Tick, value_ticks
+from tui_loop.core.plot.series import Extremes, Series, column_of, per_column
+from tui_loop.core.text.figures import brief_number
 from tui_loop.tui.chart.canvas import Canvas, Cell
 
 Places = list[tuple[float, float]]
 """Points of a layer, from 0 to 1 each way."""
 
+GAP = 2
+"""Cells between two entries of a legend."""
+
+OVERLAYS = 4
+"""Styles of overlays; the fifth has the first style again."""
+
 _FRAME_IN_ASCII = str.maketrans("│─┤┬└┴┼", "|-+++++")
 _LEAST_WIDTH, _LEAST_HEIGHT = 8, 3  # of a canvas; a smaller one gets the room of the axes too
+_LEGEND_SHARE = 8  # a line of the legend for so many rows of the chart
 
 
 class Look(msgspec.Struct, frozen=True):
-    """The signs of a chart; a cell has `dots` columns of a line's dots."""
+    """The signs of a chart; a cell has `dots` columns of a line's dots.
+
+    `lines`, `keys`, `points` and `dashes` have an element for the run itself and for each style
+    of overlay: a line's sign, its key in the legend, the sign of an evaluation, and which columns
+    of the line are drawn.
+    """
 
     dots: int
-    line: str
     raw: str
-    overlay: str
-    point: str
-    overlay_point: str
+    lines: tuple[str, ...]
+    keys: tuple[str, ...]
+    points: tuple[str, ...]
+    dashes: tuple[str, ...]
     bad: str
     cursor: str
     foot: str
-    train_key: str
-    overlay_key: str
+    above: str
+    below: str
 
 
-UNICODE = Look(2, "braille", "braille", "braille", "●", "○", "✗", "│", "┴", "──", "╌╌")
-ASCII = Look(1, "*", ".", "+", "o", "O", "x", "|", "^", "**", "++")
+UNICODE = Look(
+    dots=2,
+    raw="braille",
+    lines=("braille",) * (1 + OVERLAYS),
+    keys=("──", "╌╌", "┈┈", "─╴", "─·"),
+    points=("●", "○", "◇", "△", "□"),
+    dashes=("1", "110", "10", "111110", "1110100"),
+    bad="✗",
+    cursor="│",
+    foot="┴",
+    above="▲",
+    below="▼",
+)
+ASCII = Look(
+    dots=1,
+    raw=".",
+    lines=("*", "+", "=", "%", "#"),
+    keys=("**", "++", "==", "%%", "##"),
+    points=("o", "O", "V", "A", "H"),
+    dashes=("1",) * (1 + OVERLAYS),
+    bad="x",
+    cursor="|",
+    foot="^",
+    above="^",
+    below="v",
+)
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """What is drawn of a run: a line, the logged values behind it if it is smoothed, evaluations.
+
+    All values are finite. `style` 0 is the run itself, 1 to OVERLAYS are those over it.
+    """
+
+    line: Series = msgspec.field(default_factory=Series)
+    raw: Series = msgspec.field(default_factory=Series)
+    points: Series = msgspec.field(default_factory=Series)
+    style: int = 0
+
+    @property
+    def logged(self) -> Series:
+        """The values of the line as they were logged."""
+        return self.raw if self.raw.xs else self.line
+
+    def roles(self) -> tuple[str, str, str]:
+        """The roles of the three."""
+        if self.style == 0:
+            return "train", "train-raw", "eval"
+        return f"overlay-{self.style}", f"overlay-{self.style}-raw", f"overlay-{self.style}"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An entry of a legend: texts with their roles, which are shown as a whole or not at all.
+
+    `room`: the cells that it takes when there is a cursor, about.
+    """
+
+    parts: Sequence[Cell]
+    room: int
+
+    @property
+    def width(self) -> int:
+        return sum(cell_len(text) for text, _ in self.parts)
+
+    def in_ascii(self) -> Entry:
+        """The entry without any other sign."""
+        parts = [(text.encode("ascii", "replace").decode(), role) for text, role in self.parts]
+        return Entry(parts, self.room)
 
 
 class ChartSpec(msgspec.Struct, frozen=True):
-    """What to draw from step `low` to step `high`.
+    """What to draw from place `low` to place `high` of the x axis.
 
-    The series have finite values only; `bad_steps` are marked at the top edge. Without smoothed
-    values the raw ones are the line. `overlay_label` names the overlaid run in the legend.
+    `curves`: the run itself first. `shown`: the range of values, by default that of all in sight.
+    Places in `bad` are marked at the top edge. `legend` is above the curves. A small chart has no
+    legend and no x axis, and only its ends beside the y axis.
     """
 
     low: int
     high: int
-    train: Series = msgspec.field(default_factory=Series)
-    smooth: Series = msgspec.field(default_factory=Series)
-    evaluated: Series = msgspec.field(default_factory=Series)
-    overlay: Series = msgspec.field(default_factory=Series)
-    overlay_evaluated: Series = msgspec.field(default_factory=Series)
-    overlay_label: str = ""
-    bad_steps: Sequence[int] = ()
+    curves: Sequence[Curve] = ()
+    shown: Shown | None = None
+    axis: Axis = "step"
+    legend: Sequence[Entry] = ()
+    bad: Sequence[int] = ()
     log: bool = False
     cursor: int | None = None
     ascii: bool = False
+    is_small: bool = False
+
+    @property
+    def look(self) -> Look:
+        return ASCII if self.ascii else UNICODE
+
+    def logged(self) -> list[Series]:
+        """The values as they were logged, of all curves; smoothed ones are among them."""
+        every = (part for each in self.curves for part in (each.logged, each.points))
+        return [series for series in every if series.xs]
+
+
+class Plot(msgspec.Struct, frozen=True):
+    """A drawn chart: `rows` of cells, all of one width.
+
+    The canvas is `columns` wide from column `left` on. `above` and `below` count the values that
+    are outside the range of values.
+    """
+
+    rows: list[list[Cell]]
+    left: int
+    columns: int
+    above: int = 0
+    below: int = 0
 
 
 class _Area(msgspec.Struct, frozen=True):
@@ -76,17 +179,6 @@ class _Area(msgspec.Struct, frozen=True):
     rows: int
 
 
-class Plot(msgspec.Struct, frozen=True):
-    """A drawn chart: `rows` of cells, all of one width.
-
-    The canvas is `columns` wide from column `left` on.
-    """
-
-    rows: list[list[Cell]]
-    left: int
-    columns: int
-
-
 def warm_up() -> None:
     """Imports plotext, which takes longer than the first frame may; for a thread of its own."""
     importlib.import_module("plotext")
@@ -96,183 +188,257 @@ def plot(spec: ChartSpec, width: int, height: int) -> Plot:
     """The chart of `spec` in `width` x `height` cells; with nothing to draw, an empty frame."""
     if width < 1 or height < 1:
         return Plot([], 0, 0)
-    look = ASCII if spec.ascii else UNICODE
-    every = (spec.train, spec.smooth, spec.evaluated, spec.overlay, spec.overlay_evaluated)
-    shown = [_within(series, spec.low, spec.high) for series in every]
-    if spec.log:
-        shown = [_positive(series) for series in shown]
-    scale = _scale_of(shown, spec.log)
+    look = spec.look
+    shown = spec.shown or shown_range(spec.logged(), spec.low, spec.high, log=spec.log)
+    scale = Scale(shown.low, shown.high, spec.log) if shown else None
+    above, below = _outside(spec, shown) if shown else (0, 0)
 
-    foot = 2 if height >= _LEAST_HEIGHT + 2 else 0
-    bad = [step for step in spec.bad_steps if spec.low <= step <= spec.high]
-    head = 1 if bad and height - foot >= _LEAST_HEIGHT else 0  # a mark hides no value
-    rows = height - foot - head
-    ticks = value_ticks(scale, max(2, min(rows // 2, 6))) if scale else []
+    foot = 2 if height >= _LEAST_HEIGHT + 2 and not spec.is_small else 0
+    note = _outside_text(above, below)
+    top = _legend_lines(spec, note, width, height - foot)
+    bad = [place for place in spec.bad if spec.low <= place <= spec.high]
+    head = 1 if bad and height - foot - top >= _LEAST_HEIGHT else 0  # a mark hides no value
+    rows = height - foot - top - head
+    ticks = _value_ticks(spec, scale, rows) if scale else []
     margin = max((len(label) for _, label in ticks), default=0) + 1
     left = margin if width >= margin + _LEAST_WIDTH else 0
     columns = width - left
-    canvas = _Area(left, head, columns, rows)
+    area = _Area(left, top + head, columns, rows)
 
-    grid = Canvas(width, height)
-    _frame(grid, spec, left, foot, [(place * rows / (rows + head), name) for place, name in ticks])
+    canvas = Canvas(width, height)
+    _frame(canvas, spec, area, head, ticks)
     if scale:
-        for role, lines in _layers(spec, shown, scale, canvas):
-            grid.lay(lines, left, head, role)
-    for step in bad:
-        grid.put(left + column_of(step, spec.low, spec.high, columns), 0, look.bad, "bad")
-    _legend(grid, _keys(spec, shown, look), canvas)
+        for role, lines in _layers(spec, scale, area):
+            canvas.lay(lines, left, area.top, role)
+    for column in {column_of(place, spec.low, spec.high, columns) for place in bad}:
+        canvas.put(left + column, top, look.bad, "bad")
+    if top:
+        _legend(canvas, spec, top, note)
     if spec.cursor is not None and spec.low <= spec.cursor <= spec.high:
         column = left + column_of(spec.cursor, spec.low, spec.high, columns)
-        for row in range(height - foot):
-            grid.put_if_free(column, row, look.cursor, "cursor")
+        for row in range(top, height - foot):
+            canvas.put_if_free(column, row, look.cursor, "cursor")
         if foot:
-            grid.put(column, height - foot, look.foot, "cursor")
-    return Plot(grid.rows(), left, columns)
+            canvas.put(column, height - foot, look.foot, "cursor")
+    return Plot(canvas.rows(), left, columns, above, below)
 
 
-def left_out(spec: ChartSpec) -> int:
+def not_on_log(spec: ChartSpec) -> int:
     """How many values of the run in sight are not above 0, so have no place on a log scale."""
-    both = (_within(series, spec.low, spec.high) for series in (spec.train, spec.evaluated))
-    return sum(map(_not_positive, both)) if spec.log else 0
-
-
-def _within(series: Series, low: int, high: int) -> Series:
-    steps = series.steps
-    if not steps or (low <= steps[0] and steps[-1] <= high):
-        return series
-    part = slice(bisect_left(steps, low), bisect_right(steps, high))
-    return Series(steps[part], series.values[part])
-
-
-def _not_positive(series: Series) -> int:
-    if not series.values or min(series.values) > 0:
+    if not spec.log or not spec.curves:
         return 0
-    return sum(value <= 0 for value in series.values)
-
-
-def _positive(series: Series) -> Series:
-    if not _not_positive(series):
-        return series
-    kept = [pair for pair in zip(series.steps, series.values, strict=True) if pair[1] > 0]
-    return Series([step for step, _ in kept], [value for _, value in kept])
-
-
-def _scale_of(shown: Iterable[Series], log: bool) -> Scale | None:
-    values = [series.values for series in shown if series.values]
-    return Scale(min(map(min, values)), max(map(max, values)), log) if values else None
-
-
-def _layers(
-    spec: ChartSpec, shown: Sequence[Series], scale: Scale, canvas: _Area
-) -> list[tuple[str, list[str]]]:
-    """Role and lines of each layer, from the lowest to the topmost."""
-    train, smooth, evaluated, overlay, overlay_evaluated = shown
-    look = ASCII if spec.ascii else UNICODE
-    columns, rows = canvas.columns, canvas.rows
-
-    def places(series: Series, dots: int, *, mean: bool = False) -> Places:
-        return _places(spec, series, scale, columns * dots, mean=mean)
-
-    def line(series: Series, sign: str) -> list[str]:
-        return _drawn(columns, rows, sign, places(series, look.dots, mean=True), joined=True)
-
-    def points(series: Series, sign: str) -> list[str]:
-        return _drawn(columns, rows, sign, places(series, 1), joined=False)
-
-    alone = not smooth.steps  # then the raw values are the line
-    raw = _drawn(
-        columns, rows, look.line if alone else look.raw, places(train, look.dots), joined=alone
+    run = spec.curves[0]
+    near = [series.within(spec.low, spec.high) for series in (run.logged, run.points)]
+    return sum(
+        sum(value <= 0 for value in series.values)
+        for series in near
+        if series.values and min(series.values) <= 0
     )
-    over = line(overlay, look.overlay)
+
+
+def _outside(spec: ChartSpec, shown: Shown) -> tuple[int, int]:
+    """How many logged values are above and below what is shown."""
+    found = [
+        outside(
+            each.positive(spec.low, spec.high) if spec.log else each, spec.low, spec.high, shown
+        )
+        for each in spec.logged()
+    ]
+    return sum(above for above, _ in found), sum(below for _, below in found)
+
+
+def _value_ticks(spec: ChartSpec, scale: Scale, rows: int) -> list[Tick]:
+    if not spec.is_small:
+        return value_ticks(scale, max(2, min(rows // 2, 6)))
+    if scale.low == scale.high:
+        return [(0.5, brief_number(scale.low))]
+    return [(0.0, brief_number(scale.low)), (1.0, brief_number(scale.high))]
+
+
+def _layers(spec: ChartSpec, scale: Scale, area: _Area) -> Iterator[tuple[str, list[str]]]:
+    """Role and lines of each layer, from the lowest to the topmost."""
+    drawn = [_Drawn(each, spec, scale, area) for each in reversed(spec.curves)]
+    for each in drawn:
+        yield each.raw()
+    for each in drawn:
+        yield each.line()
+    for each in drawn:
+        yield each.points()
+    for each in drawn:
+        yield from each.marks()
+
+
+class _Drawn:
+    """The layers of one curve."""
+
+    def __init__(self, curve: Curve, spec: ChartSpec, scale: Scale, area: _Area) -> None:
+        self._curve, self._spec, self._scale, self._area = curve, spec, scale, area
+        self._look, self._roles = spec.look, curve.roles()
+        self._beyond: list[tuple[int, bool]] = []
+
+    def raw(self) -> tuple[str, list[str]]:
+        places = self._places(self._curve.raw, self._look.dots)
+        return self._roles[1], self._text(self._look.raw, places, joined=False)
+
+    def line(self) -> tuple[str, list[str]]:
+        """The smoothed line has the middle of each column; one of logged values both extremes."""
+        is_smoothed = bool(self._curve.raw.xs)
+        places = self._places(self._curve.line, self._look.dots, is_mean=is_smoothed)
+        style = self._curve.style
+        lines = self._text(self._look.lines[style], places, joined=True)
+        return self._roles[0], dashed(lines, self._look.dashes[style])
+
+    def points(self) -> tuple[str, list[str]]:
+        sign = self._look.points[self._curve.style]
+        return self._roles[2], self._text(sign, self._places(self._curve.points, 1), joined=False)
+
+    def marks(self) -> Iterator[tuple[str, list[str]]]:
+        """Marks at the edges, in the columns of values beyond them."""
+        columns, rows = self._area.columns, self._area.rows
+        if self._beyond:
+            edge = [[" "] * columns for _ in range(rows)]
+            for column, is_above in self._beyond:
+                edge[0 if is_above else -1][column] = (
+                    self._look.above if is_above else self._look.below
+                )
+            yield self._roles[0], ["".join(row) for row in edge]
+
+    def _text(self, sign: str, places: Places, *, joined: bool) -> list[str]:
+        return _drawn(self._area.columns, self._area.rows, sign, places, joined=joined)
+
+    def _places(self, series: Series, dots: int, *, is_mean: bool = False) -> Places:
+        """The smallest and the largest value of each column, or their middle, from left to right.
+
+        Of the two, the one nearer to the point before comes first, so joining lines stay short.
+        """
+        spec, scale = self._spec, self._scale
+        if not series.xs:
+            return []
+        if spec.log:
+            series = series.positive(spec.low, spec.high)
+        columns = self._area.columns * dots
+        places: Places = []
+        found = per_column(series.xs, series.values, spec.low, spec.high, columns)
+        for column, extremes in enumerate(found):
+            if extremes is None:
+                continue
+            self._note_beyond(column // dots, extremes)
+            x = (column + 0.5) / columns
+            low, high = scale.place(extremes[0]), scale.place(extremes[1])
+            if is_mean or low == high:
+                places.append((x, low / 2 + high / 2))
+            elif places and abs(places[-1][1] - high) < abs(places[-1][1] - low):
+                places += [(x, high), (x, low)]
+            else:
+                places += [(x, low), (x, high)]
+        return places
+
+    def _note_beyond(self, column: int, extremes: Extremes) -> None:
+        if extremes[1] > self._scale.high:
+            self._beyond.append((column, True))
+        if extremes[0] < self._scale.low:
+            self._beyond.append((column, False))
+
+
+def dashed(lines: list[str], pattern: str) -> list[str]:
+    """A line with gaps, which distinguish it from others without colour.
+
+    A column becomes a gap only if the columns beside it reach as high and as low: no extreme is
+    lost.
+    """
+    if "0" not in pattern or not lines:
+        return lines
+    marked = [
+        [row for row, line in enumerate(lines) if line[column] not in " \u2800"]
+        for column in range(len(lines[0]))
+    ]
+    gaps = set()
+    for column, rows in enumerate(marked):
+        beside = [row for each in marked[max(column - 1, 0) : column + 2 : 2] for row in each]
+        if column == 0:
+            beside = marked[1] if len(marked) > 1 else []
+        is_gap = pattern[column % len(pattern)] == "0" and rows and beside
+        if is_gap and min(beside) <= rows[0] and rows[-1] <= max(beside):
+            gaps.add(column)
     return [
-        ("train" if alone else "train-raw", raw),
-        ("overlay", over if spec.ascii else [_dashed(row) for row in over]),
-        ("train", line(smooth, look.line)),
-        ("overlay", points(overlay_evaluated, look.overlay_point)),
-        ("eval", points(evaluated, look.point)),
+        "".join(" " if column in gaps else sign for column, sign in enumerate(line))
+        for line in lines
     ]
 
 
-def _dashed(line: str) -> str:
-    """A line that is told from a whole one without colour."""
-    return "".join(" " if column % 3 == 2 else sign for column, sign in enumerate(line))
+def _legend_lines(spec: ChartSpec, note: str, width: int, rows: int) -> int:
+    """How many lines the legend has: as many with a cursor as without, so nothing moves."""
+    if not spec.legend or spec.is_small or rows < _LEAST_HEIGHT + 2:
+        return 0
+    rooms = [each.room for each in spec.legend] + [len(note)] * bool(note)
+    return min(len(_packed(rooms, width - 1)), max(1, rows // _LEGEND_SHARE))
 
 
-def _places(spec: ChartSpec, series: Series, scale: Scale, columns: int, *, mean: bool) -> Places:
-    """The smallest and the largest value of each column, or their middle, from left to right.
+def _packed(sizes: Sequence[int], width: int) -> list[list[int]]:
+    """The indexes of entries by line, where two are GAP apart."""
+    lines: list[list[int]] = []
+    used = width
+    for index, size in enumerate(sizes):
+        if used + GAP + size > width:
+            lines.append([])
+            used = -GAP
+        lines[-1].append(index)
+        used += GAP + size
+    return lines
 
-    Of the two, the one nearer to the point before comes first, so joining lines stay short.
+
+def _legend(canvas: Canvas, spec: ChartSpec, lines: int, note: str) -> None:
+    """As many entries as have room in `lines` lines, how many have none, and `note`."""
+    width, entries = canvas.width - 1, list(spec.legend)
+    end = _entry(note)
+    while entries and len(_packed([each.width for each in (*entries, *end)], width)) > lines:
+        entries.pop()
+        end = [*_entry(f"+{len(spec.legend) - len(entries)}"), *_entry(note)]
+    shown = [*entries, *end]
+    for row, indexes in enumerate(_packed([each.width for each in shown], width)[:lines]):
+        column = 1
+        for index in indexes:
+            for text, role in shown[index].parts:
+                canvas.write(min(column, width), row, text, role)
+                column += cell_len(text)
+            column += GAP
+
+
+def _entry(text: str) -> list[Entry]:
+    return [Entry([(text, "muted")], len(text))] if text else []
+
+
+def _outside_text(above: int, below: int) -> str:
+    counts = ((above, "above"), (below, "below"))
+    return ", ".join(f"{count:,} {where}" for count, where in counts if count)
+
+
+def _frame(canvas: Canvas, spec: ChartSpec, area: _Area, head: int, ticks: Sequence[Tick]) -> None:
+    """The axes with their ticks, left of the area and below it.
+
+    `head` rows above the area belong to the y axis, too.
     """
-    places: Places = []
-    found = per_column(series.steps, series.values, spec.low, spec.high, columns)
-    for column, extremes in enumerate(found):
-        if extremes is None:
-            continue
-        x = (column + 0.5) / columns
-        low, high = scale.place(extremes[0]), scale.place(extremes[1])
-        if mean or low == high:
-            places.append((x, low / 2 + high / 2))
-        elif places and abs(places[-1][1] - high) < abs(places[-1][1] - low):
-            places += [(x, high), (x, low)]
-        else:
-            places += [(x, low), (x, high)]
-    return places
-
-
-def _keys(spec: ChartSpec, shown: Sequence[Series], look: Look) -> list[tuple[str, str, str]]:
-    """The legend's lines: a name, its sign, its role."""
-    train, smooth, evaluated, overlay, overlay_evaluated = shown
-    keys = []
-    if train.steps or smooth.steps:
-        keys.append(("train", look.train_key, "train"))
-    if evaluated.steps:
-        keys.append(("eval", look.point.center(2), "eval"))
-    if overlay.steps or overlay_evaluated.steps:
-        signs = [look.overlay_key] * bool(overlay.steps)
-        signs += [look.overlay_point] * bool(overlay_evaluated.steps)
-        name = spec.overlay_label
-        if spec.ascii:
-            name = name.encode("ascii", "replace").decode()
-        keys.append((name, " ".join(signs), "overlay"))
-    return keys
-
-
-def _legend(grid: Canvas, keys: list[tuple[str, str, str]], canvas: _Area) -> None:
-    """The keys in the top right corner, or in another one that is free, where there is room."""
-    if not keys:
-        return
-    widest = max(cell_len(name) for name, _, _ in keys)
-    wide = widest + 1 + max(len(sign) for _, sign, _ in keys)
-    tall = len(keys)
-    if canvas.columns < 2 * wide + 2 or canvas.rows < tall + 3:
-        return
-    right, bottom = canvas.left + canvas.columns - wide - 1, canvas.top + canvas.rows - tall
-    for column, row in ((right, canvas.top), (right, bottom), (canvas.left + 1, bottom)):
-        if grid.free(column - 1, row, wide + 2, tall):
-            for down, (name, sign, role) in enumerate(keys):
-                text = name + " " * (widest + 1 - cell_len(name)) + sign
-                grid.write(column, row + down, text + " " * (wide - cell_len(text)), role)
-            return
-
-
-def _frame(grid: Canvas, spec: ChartSpec, left: int, foot: int, ticks: Sequence[Tick]) -> None:
-    """The axes with their ticks, in the `left` columns and the lowest `foot` rows."""
-    columns, rows = grid.width - left, grid.height - foot
-    figure = _figure(grid.width, grid.height)
+    left, rows = area.left, area.rows + head
+    foot = canvas.height - area.top - area.rows
+    figure = _figure(canvas.width, rows + foot)
     if left:
         figure.axes(True, axis="y", side=0)
         names = [name.rjust(left - 1) for _, name in ticks]
-        figure.ruler("y").ticks([place for place, _ in ticks], names)
+        places = [place * area.rows / rows for place, _ in ticks]
+        figure.ruler("y").ticks(places, names)
     if foot:
         figure.axes(True, axis="x", side=0)
-        steps = step_ticks(spec.low, spec.high, max(2, columns // 12))
-        across = [column_of(step, spec.low, spec.high, columns) for step in steps]
-        figure.ruler("x").ticks([(column + 0.5) / columns for column in across], map(str, steps))
+        most = max(2, area.columns // 12)
+        across = [
+            ((column_of(place, spec.low, spec.high, area.columns) + 0.5) / area.columns, label)
+            for place, label in axis_ticks(spec.axis, spec.low, spec.high, most)
+        ]
+        figure.ruler("x").ticks([place for place, _ in across], [label for _, label in across])
     for row, line in enumerate(_text(figure)):
         for column, sign in enumerate(line.translate(_FRAME_IN_ASCII) if spec.ascii else line):
             if sign != " ":
                 named = column < left - 1 or row > rows
-                grid.put(column, row, sign, "muted" if named else "axis")
+                canvas.put(column, area.top - head + row, sign, "muted" if named else "axis")
 
 
 def _drawn(columns: int, rows: int, sign: str, places: Places, *, joined: bool) -> list[str]:

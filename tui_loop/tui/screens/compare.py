@@ -114,7 +114,8 @@ class CompareScreen(Screen[None]):
         self.figures.show(contrast_lines(self.contrast))
         old, new = self._runs
         has_curves = bool(new.metrics or new.evaluations) and not new.is_base
-        self.chart.show(*((new, old) if has_curves else (old, new)))
+        run, over = (new, old) if has_curves else (old, new)
+        self.chart.show(run, (over,))
         self._list("fixed")
         self.action_part("figures")
 

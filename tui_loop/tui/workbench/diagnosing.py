@@ -85,7 +85,7 @@ class Diagnosing(Comparing, Drafting):
         elif seen.kind == "step":
             self._evidence = number, "chart"
             self._leave(number)
-            chart = self.query_one("#chart", LossChart)
+            chart = self.query_one(LossChart)
             chart.look_at(f"{self.loop.name}/{number}", seen.at)
             self.go_to("chart")
         else:

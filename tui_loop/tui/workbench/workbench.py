@@ -15,7 +15,7 @@ from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.tui.actions import ACTIONS, BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.chart.curves import ChartRun
-from tui_loop.tui.chart.widget import KeyedChart
+from tui_loop.tui.chart.pane import ChartPane
 from tui_loop.tui.status import status_line
 from tui_loop.tui.widgets.bar import Bar, Piece
 from tui_loop.tui.widgets.config_form import ConfigPane
@@ -51,12 +51,6 @@ CHART_SECONDS = 1.0
 """A chart of a live run is drawn at most this often."""
 
 
-class ChartPane(KeyedChart):
-    """The chart as a pane."""
-
-    scope = "chart"
-
-
 class Workbench(
     Reading,
     TrainingReading,
@@ -90,7 +84,7 @@ class Workbench(
 
     async def _furnish(self) -> None:
         """Mounts the other panes, and begins to look."""
-        chart = ChartPane(id="chart", ascii_only=self.services.is_ascii)
+        chart = ChartPane(ascii_only=self.services.is_ascii)
         await self.query_one("#panes").mount_all([chart, ConfigPane(), FailuresPane(), LogPane()])
         self.restore_filter()
         self.takes_keys = True
@@ -210,9 +204,8 @@ class Workbench(
             return
         self._charted, self._charted_at = key, now
         chart = self.query_one(ChartPane)
-        chart.show(
-            _chart_run(self.loop, snapshot, "selected"), _chart_run(self.loop, snapshot, "marked")
-        )
+        marked = _chart_run(self.loop, snapshot, "marked")
+        chart.show(_chart_run(self.loop, snapshot, "selected"), (marked,) if marked else ())
 
     def lay_out(self) -> None:
         super().lay_out()
