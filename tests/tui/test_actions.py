@@ -532,7 +532,7 @@ async def the_list_of_metrics_appears_and_goes(opened: Opened, key: str) -> None
 @does("chart.grid")
 async def all_metrics_are_small_charts(opened: Opened, key: str) -> None:
     await opened.press("3", key)
-    await opened.shows("3 Metrics of 2", "▸ loss ─", "grad norm ─", "1 of 7")
+    await opened.shows("3 Metrics of 2", "▸ loss ─", "grad norm ─", "1 of 5")
     await opened.press("right", "enter")
     await opened.shows("3 Eval loss of 2")
     await opened.press(key, key)
@@ -1278,7 +1278,7 @@ def test_the_palette_performs_an_action_of_a_pane(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("3", "colon")
         await opened.type("chart.log")
-        await opened.shows("log scale  (L)")
+        await opened.shows("log scale  (g y)")
         await opened.press("enter")
         await opened.shows("· log ─")
 

@@ -68,8 +68,8 @@ def _label(axis: Axis, place: int, apart: int) -> str:
         return _clock(place, tenths=0 < apart < SECOND)
     if axis == "tokens" and place:
         for size, sign in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-            if abs(place) >= size and apart * 1000 >= size:
-                return f"{place / size:g}{sign}"
+            if abs(place) >= size and apart * 10 >= size:  # one decimal distinguishes them
+                return f"{place / size:.1f}".removesuffix(".0") + sign
     return str(place)
 
 

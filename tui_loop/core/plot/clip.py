@@ -32,7 +32,7 @@ NEWEST = 0.05
 """The share of newest columns of each curve, one at least, that are always within: a run that goes
 wrong shows it there."""
 
-FEWEST = 20
+FEWEST = 40
 """A chart whose curves have fewer columns than this is legible as it is."""
 
 

@@ -12,6 +12,9 @@ import msgspec
 from tui_loop.core.record.state import Point
 
 Kind = Literal["nan", "inf", "-inf"]
+_NO_BIAS = 1e-20
+"""A bias that a float does not show: from then on a mean is the plain moving average."""
+
 Extremes = tuple[float, float]
 """The smallest and the largest value of a chart column."""
 
@@ -60,16 +63,18 @@ def extend(
 
     `xs` are the places of the points, by default their steps.
     """
+    places: Sequence[int] = [point.step for point in points] if xs is None else xs
+    logged = [point.values.get(name, math.nan) for point in points]
+    if math.isfinite(sum(logged)):  # nearly always: every point has a finite value
+        series.xs.extend(places)
+        series.values.extend(logged if scale == 1 else [value * scale for value in logged])
+        return series
     add_x, add_value, isfinite = series.xs.append, series.values.append, math.isfinite
-    places = (point.step for point in points) if xs is None else xs
-    for point, x in zip(points, places, strict=True):
-        value = point.values.get(name)
-        if value is None:
-            continue
+    for point, value, x in zip(points, logged, places, strict=True):
         if isfinite(value):
             add_x(x)
             add_value(value * scale)
-        else:
+        elif name in point.values:
             series.nonfinite.append((x, kind_of(value)))
     return series
 
@@ -93,15 +98,21 @@ def smoothed(values: Iterable[float], weight: float, known: Sequence[float] = ()
     g = (1-w) / (1 - w^t).
     """
     means: list[float] = []
+    finite = [value for value in values if math.isfinite(value)]
     mean = known[-1] if known else 0.0
     power = weight ** len(known)
     fresh = 1.0 - weight
-    for value in values:
-        if not math.isfinite(value):
-            continue
+    biased = 0
+    for value in finite:
+        if power < _NO_BIAS:
+            break
         power *= weight
         gain = fresh / (1.0 - power)
         mean = mean * (1.0 - gain) + value * gain  # a difference of two floats may overflow
+        means.append(mean)
+        biased += 1
+    for value in finite[biased:]:
+        mean = mean * weight + value * fresh
         means.append(mean)
     return means
 

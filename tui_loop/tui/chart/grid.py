@@ -91,7 +91,7 @@ class ChartGrid(Toned, can_focus=True):
     @property
     def is_complete(self) -> bool:
         """Whether every chart in sight is drawn as it is now."""
-        return all(self._is_current(name) for name in self._in_sight())
+        return self._turn is None and all(self._is_current(name) for name in self._in_sight())
 
     def move(self, columns: int, rows: int = 0) -> None:
         """Moves the cursor so many charts on, and so many rows of charts down."""
@@ -158,21 +158,19 @@ class ChartGrid(Toned, can_focus=True):
             text = words.nothing_to_draw(self._chart.runs.run) if y == 1 else ""
             return self.painted([(f" {text}", "muted")], width)
         row, line = divmod(y - 1 + round(self.scroll_y), self._height)
-        strips: list[Strip] = []
+        base, strips = self.rich_style, list[Strip]()
+        gap, blank = Strip.blank(1, base), Strip.blank(self._width, base)
         for index in range(row * self.columns, (row + 1) * self.columns):
             if index < len(self._names):
-                strips.append(self._line_of(index, line))
-                strips.append(Strip.blank(1, self.rich_style))
-        return Strip.join(strips).adjust_cell_length(width, self.rich_style)
-
-    def _line_of(self, index: int, line: int) -> Strip:
-        name, width = self._names[index], self._width
-        drawn = self._drawn.get(name)
-        if line == 0:
-            return self.painted(self._heading(index, drawn.value if drawn else ""), width)
-        if drawn and line <= len(drawn.strips):
-            return drawn.strips[line - 1].adjust_cell_length(width, self.rich_style)
-        return Strip.blank(width, self.rich_style)
+                drawn = self._drawn.get(self._names[index])
+                if line == 0:
+                    value = drawn.value if drawn else ""
+                    strips.append(self.painted(self._heading(index, value), self._width))
+                else:
+                    has_line = drawn is not None and line <= len(drawn.strips)
+                    strips.append(drawn.strips[line - 1] if drawn and has_line else blank)
+                strips.append(gap)
+        return Strip.join(strips).adjust_cell_length(width, base)
 
     def _heading(self, index: int, value: str) -> list[Part]:
         is_picked, width = index == self._index(), self._width
@@ -193,15 +191,16 @@ class ChartGrid(Toned, can_focus=True):
         chart = self._chart
         look = ASCII if chart.ascii_only else UNICODE
         entries = words.run_keys(chart.runs.shown(overlay=chart.view.overlay), look)
-        segments, used = [Segment(" ", self.rich_style)], 1
+        base = self.rich_style
+        segments, used = [Segment(" ", base)], 1
         for entry in entries:
             if used + entry.width > width:
                 break
             shown = entry.in_ascii() if chart.ascii_only else entry
             segments += [Segment(text, chart.role_style(role)) for text, role in shown.parts]
-            segments.append(Segment(" " * GAP, self.rich_style))
+            segments.append(Segment(" " * GAP, base))
             used += entry.width + GAP
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+        return Strip(segments).adjust_cell_length(width, base)
 
     def _entitle(self, metric: str) -> None:
         chart = self._chart
@@ -267,15 +266,23 @@ class ChartGrid(Toned, can_focus=True):
     def _draw_some(self) -> None:
         """Draws charts in sight that changed, until the turn is over."""
         self._turn = None
-        if not self.display or not self.size.height:
+        runs = self._chart.runs
+        if not self.display or not self.size.height or runs.is_behind:  # more is to come at once
             return
-        started = time.monotonic()
+        ends = time.monotonic() + TURN_SECONDS
         for name in list(self._in_sight()):
-            if not self._is_current(name):
-                self._draw(name)
-                if time.monotonic() - started > TURN_SECONDS:
+            for step in (self._is_current, self._prepare, self._draw):  # each takes a part of it
+                if step(name):
+                    break
+                if time.monotonic() > ends:
                     self._draw_soon()
                     return
+
+    def _prepare(self, name: str) -> None:
+        """Smooths the curves of a metric."""
+        view = self._chart.view
+        for each in self._chart.runs.shown(overlay=view.overlay):
+            each.drawn(name, self._chart.axis, view.weight)
 
     def _is_current(self, name: str) -> bool:
         drawn = self._drawn.get(name)

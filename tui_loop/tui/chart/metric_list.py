@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable
 
 import msgspec
+from textual.timer import Timer
 
 from tui_loop.core.plot.metrics import metric_label, metric_text
 from tui_loop.core.plot.sparkline import sparkline
@@ -12,6 +14,9 @@ from tui_loop.tui.cells import fit
 from tui_loop.tui.chart.curves import Curves
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.toned import Part
+
+TURN_SECONDS = 0.015
+"""Sparklines are drawn for so long at once, one at least; then keys have their turn."""
 
 SYSTEM = "system"
 VALUE_WIDTH, SPARK_WIDTH = 8, 6
@@ -45,14 +50,19 @@ class MetricList(RowList):
         self.border_title = "Metrics"
         self._ascii_only = ascii_only
         self._rows: list[MetricRow] = []
+        self._curves: Curves | None = None
+        self._turn: Timer | None = None
         self._known: dict[str, tuple[object, str]] = {}
 
     def show(self, curves: Curves, metric: str) -> None:
         """Shows the metrics of a run, with the cursor on `metric`."""
+        self._curves = curves
         rows = self._rows_of(curves)
         if rows != self._rows or metric != self.metric:
             self._rows = rows
             self.rows_changed(metric)
+        if self._turn is None and not curves.is_behind:
+            self._turn = self.set_timer(0.001, self._draw_some)
 
     @property
     def metric(self) -> str | None:
@@ -93,16 +103,27 @@ class MetricList(RowList):
             found = curves.latest(metric)
             value = metric_text(metric, found[1]) if found else ""
             is_finite = found is None or abs(found[1]) < float("inf")
-            course = self._course(curves, metric)
+            course = self._known.get(metric, (None, ""))[1] or " " * SPARK_WIDTH
             rows.append(MetricRow(metric, metric_label(metric), value, course, is_finite))
         return rows
 
-    def _course(self, curves: Curves, metric: str) -> str:
-        """The sparkline of a metric, drawn anew only if the metric has new points."""
-        curve = curves.drawn(metric, "step", 0.0)
-        series = curve.line if curve.line.xs else curve.points
-        version = len(series.xs), curves.version
-        if self._known.get(metric, (None, ""))[0] != version:
-            drawn = sparkline(series, SPARK_WIDTH, ascii_only=self._ascii_only)
-            self._known[metric] = version, drawn
-        return self._known[metric][1]
+    def _draw_some(self) -> None:
+        """Draws sparklines of metrics that have new points, until the turn is over."""
+        self._turn = None
+        curves, ends = self._curves, time.monotonic() + TURN_SECONDS
+        if curves is None or curves.is_behind:
+            return
+        for index, row in enumerate(self._rows):
+            if row.metric is None:
+                continue
+            curve = curves.drawn(row.metric, "step", 0.0)
+            series = curve.line if curve.line.xs else curve.points
+            version = len(series.xs), curves.version
+            if self._known.get(row.metric, (None, ""))[0] != version:
+                drawn = sparkline(series, SPARK_WIDTH, ascii_only=self._ascii_only)
+                self._known[row.metric] = version, drawn
+                self._rows[index] = msgspec.structs.replace(row, course=drawn)
+                self._refresh_row(index)
+            if time.monotonic() > ends:
+                self._turn = self.set_timer(0.001, self._draw_some)
+                return

@@ -152,6 +152,7 @@ class LossChart(ChartActions, Widget, can_focus=True):
         self._plot: Plot | None = None
         self._plot_size: Size | None = None
         self._strips: list[Strip] = []
+        self._styles: dict[str, Style] = {}
         self._titles = ("", "")
         self._shown: tuple[ChartRun | None, Sequence[ChartRun]] = None, ()
         self._pieces: Timer | None = None
@@ -178,10 +179,12 @@ class LossChart(ChartActions, Widget, can_focus=True):
         self._view = views.with_choices_of(self._views.get(self._key, fresh), self._view)
         self._views[self._key] = self._view
         if self.runs.is_behind and self._pieces is None:
-            self._spec()  # extends the series and its means by the same piece
+            for each in self.runs.shown(overlay=True):  # extends series and means by the same piece
+                each.drawn(self.metric, self.axis, self._view.weight)
             self._pieces = self.set_timer(PIECE_SECONDS, self._take_more)
         if moved or was_behind:
-            self._redraw_in_time(at_once=keys != before and not self.runs.is_behind)
+            is_whole = not self.runs.is_behind
+            self._redraw_in_time(at_once=is_whole and (was_behind or keys != before))
 
     def _take_more(self) -> None:
         self._pieces = None
@@ -296,7 +299,7 @@ class LossChart(ChartActions, Widget, can_focus=True):
     def notify_style_update(self) -> None:
         """Colours changed: what was drawn is painted anew."""
         super().notify_style_update()
-        self._strips = []
+        self._strips, self._styles = [], {}
 
     def render_line(self, y: int) -> Strip:
         plot = self._drawn()
@@ -308,9 +311,10 @@ class LossChart(ChartActions, Widget, can_focus=True):
 
     def role_style(self, role: str) -> Style:
         """The style of a role's cells; no role is plain text."""
-        if not role:
-            return self.visual_style.rich_style
-        return self.get_visual_style(f"chart--{role}").rich_style
+        if role not in self._styles:
+            style = self.get_visual_style(f"chart--{role}") if role else self.visual_style
+            self._styles[role] = style.rich_style
+        return self._styles[role]
 
     def _wheel(self, event: events.MouseEvent, *, closer: bool) -> None:
         event.stop()
@@ -461,16 +465,16 @@ class KeyedChart(LossChart):
 
 def painted(rows: Iterable[Sequence[Cell]], style_of: Callable[[str], Style]) -> list[Strip]:
     """Rows of cells as strips."""
-    styles: dict[str, Style] = {}
-    strips = []
-    for row in rows:
-        segments = []
-        for role, cells in groupby(row, key=_role_of):
-            if role not in styles:
-                styles[role] = style_of(role)
-            segments.append(Segment("".join(sign for sign, _ in cells), styles[role]))
-        strips.append(Strip(segments, len(row)))
-    return strips
+    return [
+        Strip(
+            [
+                Segment("".join(sign for sign, _ in cells), style_of(role))
+                for role, cells in groupby(row, key=_role_of)
+            ],
+            len(row),
+        )
+        for row in rows
+    ]
 
 
 def _role_of(cell: Cell) -> str:
