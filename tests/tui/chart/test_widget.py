@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.record.state import Point
 from tui_loop.tui.chart.curves import ChartRun
 from tui_loop.tui.chart.plot import Plot
-from tui_loop.tui.chart.widget import LossChart
+from tui_loop.tui.chart.widget import ChartActions, LossChart
 
 Steps = Callable[["Host", Pilot[None]], Awaitable[None]]
 
@@ -382,3 +382,242 @@ def test_points_at_or_below_zero_are_counted_beside_a_log_chart() -> None:
         assert "2 at or below 0 not on the log scale" in host.text()[-1]
 
     on_screen(steps)
+
+
+def overlays(*numbers: int) -> list[ChartRun]:
+    return [
+        a_run(100 + number, key=f"support-intents/{number}", metrics=points([float(number)] * 100))
+        for number in numbers
+    ]
+
+
+def test_the_legend_has_every_run_and_with_a_cursor_its_value_there() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(a_run(), overlays(1, 2))
+        await pilot.pause()
+        legend = "train ── 3  ╌╌ 1  ┈┈ 2  eval ● 3  ○ 1  ◇ 2"
+        assert host.text()[1].strip("│ ") == legend
+        host.chart.action_cursor_left()
+        for _ in range(3):
+            host.chart.action_cursor_far_left()
+        await pilot.pause()
+        cursor = host.chart.view.cursor
+        assert cursor is not None
+        assert cursor < 70
+        shown = " ".join(" ".join(host.text()[1:3]).replace("│", " ").split())
+        assert f"train ── 3: {3.0 / cursor:.3f} ╌╌ 1: 1.000 ┈┈ 2: 2.000" in shown
+        assert "eval ● 3: 1.204 at 50 ○ 1: 1.204 at 50 ◇ 2: 1.204 at 51" in shown
+
+    on_screen(steps)
+
+
+def test_the_curves_do_not_move_when_the_cursor_brings_values_into_the_legend() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(a_run(), overlays(1, 2, 4, 5, 6))
+        await pilot.pause()
+        before = host.plot()
+        host.chart.action_cursor_left()
+        await pilot.pause()
+        drawn = {"train", "axis", *(f"overlay-{style}" for style in range(1, 5))}
+        moved = [
+            (old, new)
+            for row, other in list(zip(before.rows, host.plot().rows, strict=True))[4:]
+            for old, new in zip(row, other, strict=True)
+            if old != new and old[1] in drawn and new[1] != "cursor"
+        ]
+        assert host.plot() is not before
+        assert moved == []
+
+    on_screen(steps)
+
+
+def test_each_run_shows_the_value_of_its_own_nearest_point() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        sparse = [Point(step, None, {"loss": step / 10}, 0.0) for step in (1, 40, 80)]
+        host.chart.show(a_run(), (a_run(key="x/1", metrics=sparse, evaluations=()),))
+        host.chart.look_at("support-intents/3", 55)
+        await pilot.pause()
+        assert "╌╌ 1: 4.000 at 40" in host.text()[1]
+
+    on_screen(steps)
+
+
+def timed(count: int = 100, **more: object) -> ChartRun:
+    metrics = [
+        Point(n, n / 50, {"loss": 3.0 / n, "num_tokens": 1000.0 * n}, 500.0 + 30 * (n - 1))
+        for n in range(1, count + 1)
+    ]
+    return a_run(metrics=metrics, evaluations=(), **more)
+
+
+def test_the_x_axis_is_each_that_the_run_has_in_turn() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(timed())
+        host.chart.action_cursor_left()
+        seen = []
+        for _ in range(5):
+            await pilot.pause()
+            seen.append((host.text()[0].split("·")[1].strip(), host.text()[-2].split()[-2]))
+            assert host.chart.view.cursor == 100
+            host.chart.action_next_x_axis()
+        assert [name for name, _ in seen] == ["x step", "x epoch", "x tokens", "x time", "x step"]
+        assert [last for _, last in seen] == ["80", "1.5", "80k", "40:00", "80"]
+
+    on_screen(steps)
+
+
+def test_a_run_without_times_has_no_time_axis_and_falls_back_to_steps() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(timed())
+        for _ in range(3):
+            host.chart.action_next_x_axis()
+        assert host.chart.axis == "time"
+        host.chart.show(a_run(key="support-intents/4"))
+        await pilot.pause()
+        assert "x step" in host.text()[0]
+        host.chart.show(timed())
+        assert host.chart.axis == "time"
+
+    on_screen(steps)
+
+
+def test_zoom_and_cursor_are_on_the_same_points_on_another_axis() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(timed())
+        await pilot.pause()
+        host.chart.action_zoom_in()
+        host.chart.action_cursor_left()
+        assert host.chart.view.zoom == (51, 100)
+        for _ in range(3):
+            host.chart.action_next_x_axis()
+        assert host.chart.view.zoom == (1_500_000, 2_970_000)
+        await pilot.pause()
+        assert "time 25:00 to 49:30" in host.text()[0]
+        assert "step 100  time 49:30  loss 0.030" in host.text()[-1]
+
+    on_screen(steps)
+
+
+def test_the_first_steps_do_not_flatten_the_rest_unless_all_values_are_asked_for() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        values = [50.0, 40.0, 30.0] + [1.0 + step % 5 / 10 for step in range(97)]
+        host.chart.show(a_run(metrics=points(values), evaluations=()))
+        await pilot.pause()
+        assert "3 above" in host.text()[1]
+        assert any("▲" in line for line in host.text())
+        host.chart.action_toggle_clip()
+        await pilot.pause()
+        assert "above" not in host.text()[1]
+        assert any(line.startswith("│50┤") for line in host.text())
+
+    on_screen(steps)
+
+
+def test_values_are_zoomed_around_the_cursor_and_esc_leaves_step_by_step() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        chart = host.chart
+        chart.show(a_run())
+        await pilot.pause()
+        chart.action_zoom_in()
+        chart.action_zoom_in_y()
+        chart.action_cursor_left()
+        await pilot.pause()
+        assert chart.view.y is not None
+        assert chart.view.y[0] <= 0.03 <= chart.view.y[1]
+        assert chart.leave_view()
+        assert (chart.view.cursor, chart.view.zoom) == (None, (51, 100))
+        assert chart.leave_view()
+        assert (chart.view.zoom, chart.view.y) == (None, None)
+        assert not chart.leave_view()
+
+    on_screen(steps)
+
+
+def test_new_points_of_any_kind_move_no_zoomed_view() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        metrics, evaluations, over = points([2.0, 1.0] * 50), list[Point](), points([1.5] * 60)
+        run = a_run(metrics=metrics, evaluations=evaluations)
+        other = a_run(key="x/1", metrics=over, evaluations=())
+        host.chart.show(run, (other,))
+        await pilot.pause()
+        host.chart.action_zoom_in()
+        host.chart.action_cursor_left()
+        await pilot.pause()
+        axes = [line[:6] for line in host.text()[2:-1]] + host.text()[-2:-1]
+        cursor = host.chart.view.cursor
+        metrics.extend(points([9.0] * 50, first=101))
+        evaluations.append(Point(80, None, {"eval_loss": 30.0}, 0.0))
+        over.extend(points([-7.0] * 40, first=61))
+        host.chart.show(run, (other,))
+        await pilot.pause()
+        assert [line[:6] for line in host.text()[2:-1]] + host.text()[-2:-1] == axes
+        assert host.chart.view.cursor == cursor
+        assert "1 above, 40 below" in " ".join(host.text()[1:3])
+
+    on_screen(steps)
+
+
+def test_only_noisy_metrics_say_how_they_are_smoothed() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(a_run())
+        for metric, is_smoothed in (("loss", True), ("grad_norm", True), ("learning_rate", False)):
+            host.chart.choose(metric)
+            await pilot.pause()
+            assert ("smooth 0.6" in host.text()[0]) is is_smoothed
+        host.chart.show(a_run(system=[Point(1, None, {"host_entropy": 1.0}, 0.0)]))
+        host.chart.choose("host_entropy")
+        await pilot.pause()
+        assert "3 Host entropy of 3 · x step ─" in host.text()[0]
+
+    on_screen(steps)
+
+
+def test_a_live_run_is_drawn_at_most_once_a_second_and_its_last_points_in_time() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        metrics = points([1.0])
+        run = a_run(metrics=metrics, evaluations=(), is_live=True)
+        host.chart.show(run)
+        await pilot.pause()
+        before = host.chart.refreshes
+        for step in range(2, 50):
+            metrics.extend(points([1.0 / step], first=step))
+            host.chart.show(run)
+        assert host.chart.refreshes == before
+        assert host.chart._later is not None
+        host.chart._later.stop()
+        host.chart._draw_what_came()
+        assert host.chart.refreshes > before
+        await pilot.pause()
+        assert "train 0.020" in host.text()[-1]
+        host.chart.show(a_run(key="x/9", is_live=True))
+        await pilot.pause()
+        assert "Loss of 9" in host.text()[0]  # another run does not wait
+
+    on_screen(steps)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize(
+    "run",
+    [
+        a_run(metrics=(), evaluations=()),
+        a_run(metrics=points([1.0]), evaluations=()),
+        a_run(metrics=points([math.nan, math.inf, -math.inf])),
+        a_run(metrics=(), evaluations=(), system=[Point(0, None, {"cpu_percent": 5.0}, 1.0)]),
+        a_run(metrics=[*points([1.0, 2.0, 3.0]), *points([9.0, 8.0], first=2)]),
+    ],
+    ids=["empty", "one point", "not finite", "system alone", "two attempts"],
+)
+def test_every_action_works_on_any_run(run: ChartRun, ascii_only: bool) -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(run, (msgspec.structs.replace(run, key="x/1", label=HOSTILE),))
+        names = [name for name in dir(host.chart) if name.startswith("action_")]
+        ours = [name for name in names if name in dir(ChartActions)]
+        assert len(ours) == 16
+        for name in [*ours, *reversed(ours)]:
+            getattr(host.chart, name)()
+            await pilot.pause()
+            assert not ascii_only or "".join(host.text()).isascii()
+        host.chart.leave_view()
+
+    on_screen(steps, ascii_only=ascii_only, size=(60, 16))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import msgspec
 
+from tui_loop.core.plot.scale import Scale
 from tui_loop.core.plot.series import Extremes, Series, per_column
 
 COLUMNS = 200
@@ -62,7 +62,7 @@ def shown_range(
         robust = [_robust(pairs, log) for pairs in found]
         inner = max(min(least for least, _ in robust), bottom)
         outer = min(max(most for _, most in robust), top)
-        if 0 < _height(inner, outer, log) < _height(bottom, top, log) / FLATTENED:
+        if 0 < Scale(inner, outer, log).height < Scale(bottom, top, log).height / FLATTENED:
             return Shown(inner, outer, is_clipped=True)
     return Shown(bottom, top)
 
@@ -90,7 +90,7 @@ def _robust(columns: Sequence[Extremes], log: bool) -> Extremes:
     tail = int(TAIL * len(rest))
     least = sorted(pair[0] for pair in rest)[tail]
     most = sorted(pair[1] for pair in rest)[-1 - tail]
-    room = ROOM * _height(least, most, log)
+    room = ROOM * 2 * Scale(least, most, log).height
     newest = columns[-max(1, int(NEWEST * len(columns))) :]
     return (
         min(_moved(least, -room, log), *(pair[0] for pair in newest)),
@@ -98,10 +98,5 @@ def _robust(columns: Sequence[Extremes], log: bool) -> Extremes:
     )
 
 
-def _height(low: float, high: float, log: bool) -> float:
-    """The distance of two values; halves, since the whole may exceed the largest float."""
-    return math.log10(high) - math.log10(low) if log else high / 2 - low / 2
-
-
 def _moved(value: float, height: float, log: bool) -> float:
-    return value * 10**height if log else value + 2 * height
+    return value * 10 ** min(height, 300.0) if log else value + height

@@ -40,6 +40,13 @@ class Scale(msgspec.Struct, frozen=True):
         span = high / 2 - low / 2  # of halves: the whole span may exceed the largest float
         return (value / 2 - low / 2) / span if span > 0 else 0.5
 
+    @property
+    def height(self) -> float:
+        """Half the distance of the ends on the axis: the whole may exceed the largest float."""
+        if self.is_log:
+            return math.log10(self.high) / 2 - math.log10(self.low) / 2
+        return self.high / 2 - self.low / 2
+
     def value(self, place: float) -> float:
         """Returns the value at a place, which may be beyond 0 and 1; always a finite one."""
         low, high = self.low, self.high

@@ -51,25 +51,21 @@ class Curves:
         self.run: ChartRun | None = None
         self.train = Track()
         self.evaluated, self.system = Track(self.train), Track(self.train)
+        self.is_behind = False
+        """Whether the run had points that `follow` has yet to take over."""
 
     def follow(self, run: ChartRun | None) -> bool:
         """Takes over what is new, at most PIECE points of each kind; whether anything is."""
         before, self.run = _identity(self.run), run
-        moved = False
-        for track, points in self._followed():
+        moved = self.is_behind = False
+        for track, points in (
+            (self.train, run.metrics if run else ()),
+            (self.evaluated, run.evaluations if run else ()),
+            (self.system, run.system if run else ()),
+        ):
             moved = track.follow(points, PIECE) or moved
+            self.is_behind = self.is_behind or len(track) < len(points)
         return moved or before != _identity(run)
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether the run has points that `follow` has yet to take over."""
-        return any(len(track) < len(points) for track, points in self._followed())
-
-    def _followed(self) -> Iterator[tuple[Track, Sequence[Point]]]:
-        run = self.run
-        yield self.train, run.metrics if run else ()
-        yield self.evaluated, run.evaluations if run else ()
-        yield self.system, run.system if run else ()
 
     @property
     def version(self) -> tuple[object, ...]:

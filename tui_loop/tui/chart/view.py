@@ -176,7 +176,7 @@ def zoomed(
 def zoomed_y(view: ChartView, shown: Shown, *, closer: bool, around: float) -> ChartView:
     """`view` of half or twice the values that are `shown`; `around` does not move.
 
-    Twice the values of an unzoomed view, or more, are the unzoomed view again.
+    As many values as an unzoomed view has, or more, are the unzoomed view again.
     """
     low, high = view.y or (shown.low, shown.high)
     scale = Scale(low, high, view.log)
@@ -189,7 +189,8 @@ def zoomed_y(view: ChartView, shown: Shown, *, closer: bool, around: float) -> C
         return msgspec.structs.replace(view, y=(low, high))
     place = scale.place(min(max(around, low), high))
     low, high = scale.value(-place), scale.value(2 - place)
-    if low <= shown.low and high >= shown.high:
+    unzoomed = Scale(shown.low, shown.high, view.log)
+    if Scale(low, high, view.log).height >= 0.98 * unzoomed.height:  # no odd rest of rounding
         return msgspec.structs.replace(view, y=None)
     return msgspec.structs.replace(view, y=(low, high))
 
