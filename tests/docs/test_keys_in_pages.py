@@ -48,6 +48,20 @@ NAMED = {
     "config.changed": "v",
     "config.find": "/",
     "config.why": "w",
+    "app.back": "esc",
+    "chart.left": "←",
+    "chart.right": "→",
+    "chart.zoom_in": "+",
+    "chart.zoom_out": "-",
+    "chart.zoom_in_y": "g k",
+    "chart.zoom_out_y": "g j",
+    "chart.grid": "g v",
+    "chart.x_axis": "g x",
+    "chart.clip": "g o",
+    "chart.log": "g y",
+    "chart.overlay": "g m",
+    "chart.smoother": "g +",
+    "chart.rougher": "g -",
     "failures.filter": "f",
     "failures.search": "/",
     "failures.sort": "S",
@@ -72,11 +86,11 @@ NAMED = {
 }
 """The actions that the two pages mention, with the key that they give."""
 
-SIGNS = {"|", "●", "◐", "○"}
+SIGNS = {"|", "●", "◐", "○", "▲"}
 """What is in backticks and is no key."""
 
 _SPAN = re.compile(r"`([^`\n]+)`")
-_KEY = re.compile(r".{1,2}|enter|space|tab|esc|delete|(?:ctrl|shift)\+\w+")
+_KEY = re.compile(r".{1,2}|g .|enter|space|tab|esc|delete|(?:ctrl|shift)\+\w+")
 
 
 @pytest.mark.parametrize("name", NAMED)

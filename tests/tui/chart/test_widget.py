@@ -621,3 +621,14 @@ def test_every_action_works_on_any_run(run: ChartRun, ascii_only: bool) -> None:
         host.chart.leave_view()
 
     on_screen(steps, ascii_only=ascii_only, size=(60, 16))
+
+
+def test_a_run_over_it_that_lacks_the_x_axis_is_named_without_a_curve() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(timed(), (a_run(key="x/1", evaluations=()),))
+        host.chart.look_over("tokens")
+        await pilot.pause()
+        assert "train ── 3  ╌╌ 1 has no tokens" in host.text()[1]
+        assert not [1 for row in host.plot().rows[2:] for _, role in row if role == "overlay-1"]
+
+    on_screen(steps)

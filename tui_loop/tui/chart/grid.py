@@ -36,8 +36,10 @@ class SmallChart(msgspec.Struct, frozen=True):
     value: str
 
 
-class ChartGrid(Toned, can_focus=True):
+class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
     """Small charts of the metrics of the large one. It draws those in sight that changed.
+
+    Its keys are those of the pane around it: scrolling alone would leave the cursor behind.
 
     The zoom of the x axis, the scale, smoothing and overlays are those of the large chart.
     """

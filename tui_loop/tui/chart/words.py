@@ -79,7 +79,12 @@ def legend(
             has_line = metric in each.track_of(metric).names
             name = metric if kind == "train" and has_line else None
             name = each.evaluated_name(metric) if kind == "eval" else name
-            if name is None or not each.main.has(axis):
+            if name is None:
+                continue
+            if not each.main.has(axis):
+                if kind == "train":
+                    text = f"{signs[each.style]} {each.label} has no {axis}"
+                    entries.append(Entry([(text, "muted")], len(text)))
                 continue
             track = each.evaluated if kind == "eval" else each.track_of(metric)
             found = None if cursor is None else track.nearest(name, axis, cursor)
