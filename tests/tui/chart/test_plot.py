@@ -198,7 +198,7 @@ def test_the_legend_is_a_line_of_its_own_above_the_curves() -> None:
 
 def test_a_legend_without_room_counts_the_entries_that_it_leaves_out() -> None:
     legend = [Entry([(f"── {number:03}", "train")], 6) for number in range(12)]
-    chart = plot(of_two_runs(legend=legend), 40, 12)
+    chart = plot(of_two_runs(legend=legend), 40, 11)
     assert text(chart)[0].rstrip() == " ── 000  ── 001  ── 002  ── 003  +8"
 
 

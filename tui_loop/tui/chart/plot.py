@@ -32,7 +32,7 @@ OVERLAYS = 4
 
 _FRAME_IN_ASCII = str.maketrans("│─┤┬└┴┼", "|-+++++")
 _LEAST_WIDTH, _LEAST_HEIGHT = 8, 3  # of a canvas; a smaller one gets the room of the axes too
-_LEGEND_SHARE = 8  # a line of the legend for so many rows of the chart
+_LEGEND_SHARE = 5  # a line of the legend for so many rows of the chart
 
 
 class Look(msgspec.Struct, frozen=True):
