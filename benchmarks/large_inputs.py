@@ -18,7 +18,7 @@ from tui_loop.core.plot.series import Series, per_column
 from tui_loop.core.record.structs import Example
 from tui_loop.core.shipped import shipped
 from tui_loop.core.text.similarity import word_diff
-from tui_loop.tui.plotting import ChartSpec, plot
+from tui_loop.tui.chart.plot import ChartSpec, Curve, plot
 
 POINTS, ROWS, WORDS, LETTERS = sized((100_000, 20_000, 900, 100_000), (1000, 200, 90, 1000))
 EXAMPLES, COPIES = sized((2000, 50), (200, 1))
@@ -47,7 +47,8 @@ def _result(what: str, action: Callable[[], object], limit_ms: float, times: int
 
 def _redraw() -> Callable[[], object]:
     line = Series(list(range(POINTS)), [2 + math.sin(step) for step in range(POINTS)])
-    spec = ChartSpec(low=0, high=POINTS - 1, train=line, smooth=line, overlay=line)
+    runs = [Curve(line, line), Curve(line, line, style=1)]
+    spec = ChartSpec(low=0, high=POINTS - 1, curves=runs)
     plot(spec, 120, 40)  # imports plotext
     return lambda: plot(spec, 120, 40)
 

@@ -55,6 +55,20 @@ NAMED = {
     "log.follow": "end",
     "config.changed": "v",
     "config.why": "a",
+    "app.back": "esc",
+    "chart.left": "←",
+    "chart.right": "→",
+    "chart.zoom_in": "+",
+    "chart.zoom_out": "-",
+    "chart.zoom_in_y": "g >",
+    "chart.zoom_out_y": "g <",
+    "chart.grid": "g G",
+    "chart.x_axis": "g x",
+    "chart.clip": "g K",
+    "chart.log": "g y",
+    "chart.overlay": "g V",
+    "chart.smoother": "g +",
+    "chart.rougher": "g -",
     "failures.filter": "f",
     "failures.search": "/",
     "failures.sort": "o",
@@ -81,7 +95,7 @@ NAMED = {
 }
 """The actions that the two pages mention, with the key that they give."""
 
-SIGNS = {"|", "●", "◐", "○", "★"}
+SIGNS = {"|", "●", "◐", "○", "★", "▲"}
 """What is in backticks and is no key."""
 
 _SPAN = re.compile(r"`([^`\n]+)`")

@@ -32,6 +32,8 @@ from tui_loop.core.examples.view import Order
 from tui_loop.core.workflow.queue import QueuedDraft, add, clear, read_queue
 from tui_loop.tui.actions import ACTIONS, BY_ID, SCOPES, keys_of, leader_actions
 from tui_loop.tui.backend import NearestRows
+from tui_loop.tui.chart.pane import ChartPane
+from tui_loop.tui.chart.widget import LossChart
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.asking import AskingScreen
@@ -65,7 +67,7 @@ from tui_loop.tui.widgets.iterations import DRAFT, IterationsPane, IterationTabl
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.layout import PANES
-from tui_loop.tui.workbench.workbench import ChartPane, Workbench
+from tui_loop.tui.workbench.workbench import Workbench
 
 ELSEWHERE = ("picker", "new", "check", "compare", "diagnosis", "patterns", "progress", "ready")
 """Scopes of screens that have tests of their own."""
@@ -587,7 +589,7 @@ async def the_reason_is_written(opened: Opened, key: str) -> None:
 def _changes_the_view(expected: dict[str, Any], *before: str) -> Check:
     async def check(opened: Opened, key: str) -> None:
         await opened.press("3", *before)
-        chart = opened.get(ChartPane)
+        chart = opened.get(LossChart)
         was = chart.view
         await opened.press(key)
         for name, value in expected.items():
@@ -606,9 +608,12 @@ for action, expected, keys in (
     ("chart.far_left", {"cursor": 26}, ("left",)),
     ("chart.far_right", {"cursor": 30}, ("left", "H")),
     ("chart.zoom_in", {"zoom": (16, 30)}, ()),
-    ("chart.zoom_out", {"zoom": None}, ("greater_than_sign",)),
-    ("chart.reset", {"zoom": None, "cursor": None}, ("left", "greater_than_sign")),
-    ("chart.metric", {"metric": "grad_norm"}, ()),
+    ("chart.zoom_out", {"zoom": None}, ("plus",)),
+    ("chart.reset", {"zoom": None, "cursor": None}, ("left", "plus")),
+    ("chart.metric", {"metric": "eval_loss"}, ()),
+    ("chart.x_axis", {"x": "epoch"}, ()),
+    ("chart.clip", {"clip": False}, ()),
+    ("chart.zoom_out_y", {"y": None}, ("g k",)),
     ("chart.overlay", {"overlay": False}, ()),
 ):
     does(action)(_changes_the_view(expected, *keys))
@@ -712,6 +717,33 @@ async def a_column_comes_and_goes(opened: Opened, key: str) -> None:
     await opened.shows("□ train loss")
     assert opened.get(IterationsPane).choice.columns == ()
     await opened.press("escape")
+
+
+@does("chart.zoom_in_y")
+async def the_values_are_zoomed(opened: Opened, key: str) -> None:
+    await opened.press("3", key)
+    chart = opened.get(LossChart)
+    assert chart.view.y is not None
+    await opened.shows(" · y ")
+    await opened.press("escape")
+
+
+@does("chart.list")
+async def the_list_of_metrics_appears_and_goes(opened: Opened, key: str) -> None:
+    await opened.press("3", key)
+    await opened.shows("─ Metrics ─", "eval loss", "learning rate")
+    await opened.press(key)
+    await opened.hides("─ Metrics ─")
+
+
+@does("chart.grid")
+async def all_metrics_are_small_charts(opened: Opened, key: str) -> None:
+    await opened.press("3", key)
+    await opened.shows("3 Metrics of 2", "▸ loss ─", "grad norm ─", "1 of 5")
+    await opened.press("right", "enter")
+    await opened.shows("3 Eval loss of 2")
+    await opened.press(key, key)
+    await opened.hides("3 Metrics of 2")
 
 
 @does("failures.breakdown")
@@ -1704,9 +1736,9 @@ def test_the_palette_performs_an_action_of_a_pane(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("3", "colon")
         await opened.type("chart.log")
-        await opened.shows("log scale  (L)")
+        await opened.shows("log scale  (g y)")
         await opened.press("enter")
-        await opened.shows("· log ·")
+        await opened.shows("· log ─")
 
     on_app(open_app(number=2), steps)
 
@@ -1715,7 +1747,7 @@ def test_the_palette_performs_an_action_of_a_pane(open_app: OpenApp) -> None:
     ("begin", "word", "seen"),
     [
         ("1", "compare", "Compare support-intents/2 against 1"),
-        ("3", "log", "· log ·"),
+        ("3", "log", "· log ─"),
         ("4", "sort", "by score"),
         ("4", "read", "Example 1 of 7"),
         ("1", "help", "Loop and run"),

@@ -18,12 +18,12 @@ from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.state import Point
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.shipped import shipped
+from tui_loop.tui.chart.widget import LossChart
 from tui_loop.tui.widgets.bar import Bar
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.log import LogPane
-from tui_loop.tui.workbench.workbench import ChartPane
 
 pytestmark = pytest.mark.train
 
@@ -127,7 +127,7 @@ def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
         assert [step for step, _ in trained] == list(range(1, STEPS + 1))
         evaluated = read_run(loop.iteration(1)).evaluations[-1].values["eval_loss"]
         figures = f"train {trained[-1][1]:.3f} · eval {evaluated:.3f}"
-        assert figures in str(opened.get(ChartPane).border_subtitle)
+        assert figures in str(opened.get(LossChart).border_subtitle)
         await opened.press("3")
         await opened.shows(figures)
         await opened.press("5")

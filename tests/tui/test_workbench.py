@@ -123,7 +123,7 @@ def test_the_other_panes_show_what_the_cursor_is_on(open_app: OpenApp) -> None:
         await opened.shows("2 Config of 1", "3 Loss of 1", "4 Failures of 1", "5 Log of 1")
         await opened.shows("14 of 24 failed", "the defaults, to begin with")
         await opened.press("up")
-        await opened.shows("the base is not trained", "24 of 24 failed", "untouched base")
+        await opened.shows("The base is not trained", "24 of 24 failed", "untouched base")
         await opened.press("down", "down", "down")
         await opened.shows("✗ the loss is not finite from step 4 on", "it ended before it was eval")
         await opened.press("down")
@@ -553,7 +553,7 @@ def test_a_run_is_watched_from_its_start_to_its_examples(
         await opened.press("i")
         await edit(opened, RATE, "1e-3")
         run = await start(opened, "the curve was steep")
-        await opened.shows("support-intents/4 starting", "no loss yet", "3 Loss of 4")
+        await opened.shows("support-intents/4 starting", "No loss yet", "3 Loss of 4")
         assert loop.iteration(4).read_decision().why == "the curve was steep"
         assert loop.iteration(4).read_config().training.learning_rate == 1e-3
         assert not loop.draft.exists()
@@ -729,7 +729,7 @@ def test_a_run_that_failed_shows_its_hint(open_app: OpenApp) -> None:
 def test_a_run_that_fails_before_a_poll_saw_it_is_reported(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         run = await start(opened)
-        await opened.shows("no loss yet")
+        await opened.shows("No loss yet")
         error = {"kind": "data", "message": "train.jsonl: is gone", "hint": "put it back"}
         run.starts("loading", 0).ends("failed", error=error)
         await opened.tells("4 failed: train.jsonl: is gone", "put it back")
@@ -884,7 +884,7 @@ def test_one_more_step_draws_only_what_it_moves(
         await opened.shows("train 2.800")
         text = " ".join(painted)
         assert "LogList" in text
-        assert "ChartPane" in text
+        assert "KeyedChart" in text
         assert "FieldList" not in text
         assert "ExampleList" not in text
         run.dies()

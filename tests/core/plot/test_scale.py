@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 
 import pytest
@@ -78,3 +79,12 @@ def test_step_ticks_are_whole_few_and_evenly_spaced(low: int, span: int, most: i
     assert len(ticks) <= most
     assert all(low <= step <= low + span for step in ticks)
     assert len({after - before for before, after in pairwise(ticks)}) <= 1
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_a_place_beyond_the_ends_has_a_value_too(log: bool) -> None:
+    scale = Scale(0.1, 10.0, log)
+    for value in (0.1, 1.0, 10.0):
+        assert scale.value(scale.place(value)) == pytest.approx(value)
+    assert scale.value(1.5) == pytest.approx(100.0 if log else 14.95)
+    assert Scale(-1.7e308, 1.7e308).value(9.0) == sys.float_info.max

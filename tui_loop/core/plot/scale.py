@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Sequence
 
 import msgspec
@@ -38,6 +39,23 @@ class Scale(msgspec.Struct, frozen=True):
             low, high, value = math.log10(low), math.log10(high), math.log10(value)
         span = high / 2 - low / 2  # of halves: the whole span may exceed the largest float
         return (value / 2 - low / 2) / span if span > 0 else 0.5
+
+    @property
+    def height(self) -> float:
+        """Half the distance of the ends on the axis: the whole may exceed the largest float."""
+        if self.is_log:
+            return math.log10(self.high) / 2 - math.log10(self.low) / 2
+        return self.high / 2 - self.low / 2
+
+    def value(self, place: float) -> float:
+        """Returns the value at a place, which may be beyond 0 and 1; always a finite one."""
+        low, high = self.low, self.high
+        if self.is_log:
+            low, high = math.log10(low), math.log10(high)
+        found = low * (1 - place) + high * place
+        if self.is_log:
+            return 10 ** min(max(found, -307.0), 308.0)
+        return min(max(found, -sys.float_info.max), sys.float_info.max)
 
 
 def value_ticks(scale: Scale, most: int) -> list[Tick]:

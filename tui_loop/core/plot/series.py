@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Literal
 
 import msgspec
@@ -13,43 +12,70 @@ import msgspec
 from tui_loop.core.record.state import Point
 
 Kind = Literal["nan", "inf", "-inf"]
+_NO_BIAS = 1e-20
+"""A bias that a float does not show: from then on a mean is the plain moving average."""
+
 Extremes = tuple[float, float]
 """The smallest and the largest value of a chart column."""
 
-_FIRST = ("loss", "score", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate")
-_LAST = ("num_tokens",)
-_EVALUATED = "eval_"
-
 
 class Series(msgspec.Struct):
-    """The values of one metric: `values[i]` was logged at `steps[i]`.
+    """The values of one metric: `values[i]` is at place `xs[i]` of the x axis, a step or another.
 
-    Steps never fall, and values are finite. `nonfinite` has the steps without a finite value, and
-    the kind of each. A series is mutable and belongs to the code that extends it.
+    Places never fall, and values are finite. `nonfinite` has the places without a finite value,
+    and the kind of each. A series is mutable and belongs to the code that extends it.
     """
 
-    steps: list[int] = []
+    xs: list[int] = []
     values: list[float] = []
     nonfinite: list[tuple[int, Kind]] = []
 
+    def within(self, low: int, high: int) -> Series:
+        """Returns the points from place `low` to `high`."""
+        xs = self.xs
+        if not xs or (low <= xs[0] and xs[-1] <= high):
+            return self
+        part = slice(bisect_left(xs, low), bisect_right(xs, high))
+        return Series(xs[part], self.values[part])
 
-def series_of(points: Iterable[Point], name: str) -> Series:
-    """Returns the series of the metric `name` in `points`, which must be in the order of steps."""
+    def positive(self, low: int, high: int) -> Series:
+        """Returns the points from place `low` to `high` whose values have a logarithm."""
+        near = self.within(low, high)
+        if not near.values or min(near.values) > 0:
+            return near
+        kept = [pair for pair in zip(near.xs, near.values, strict=True) if pair[1] > 0]
+        return Series([x for x, _ in kept], [value for _, value in kept])
+
+
+def series_of(points: Sequence[Point], name: str) -> Series:
+    """Returns the series of `name` over the steps of `points`, which must be in their order."""
     return extend(Series(), points, name)
 
 
-def extend(series: Series, points: Iterable[Point], name: str) -> Series:
-    """Extends `series` in place with the values of the metric `name` in `points`."""
-    add_step, add_value, isfinite = series.steps.append, series.values.append, math.isfinite
-    for point in points:
-        value = point.values.get(name)
-        if value is None:
-            continue
+def extend(
+    series: Series,
+    points: Sequence[Point],
+    name: str,
+    xs: Sequence[int] | None = None,
+    scale: float = 1.0,
+) -> Series:
+    """Extends `series` in place with the values of `name` in `points`, times `scale`.
+
+    `xs` are the places of the points, by default their steps.
+    """
+    places: Sequence[int] = [point.step for point in points] if xs is None else xs
+    logged = [point.values.get(name, math.nan) for point in points]
+    if math.isfinite(sum(logged)):  # nearly always: every point has a finite value
+        series.xs.extend(places)
+        series.values.extend(logged if scale == 1 else [value * scale for value in logged])
+        return series
+    add_x, add_value, isfinite = series.xs.append, series.values.append, math.isfinite
+    for point, value, x in zip(points, logged, places, strict=True):
         if isfinite(value):
-            add_step(point.step)
-            add_value(value)
-        else:
-            series.nonfinite.append((point.step, kind_of(value)))
+            add_x(x)
+            add_value(value * scale)
+        elif name in point.values:
+            series.nonfinite.append((x, kind_of(value)))
     return series
 
 
@@ -72,15 +98,21 @@ def smoothed(values: Iterable[float], weight: float, known: Sequence[float] = ()
     g = (1-w) / (1 - w^t).
     """
     means: list[float] = []
+    finite = [value for value in values if math.isfinite(value)]
     mean = known[-1] if known else 0.0
     power = weight ** len(known)
     fresh = 1.0 - weight
-    for value in values:
-        if not math.isfinite(value):
-            continue
+    biased = 0
+    for value in finite:
+        if power < _NO_BIAS:
+            break
         power *= weight
         gain = fresh / (1.0 - power)
         mean = mean * (1.0 - gain) + value * gain  # a difference of two floats may overflow
+        means.append(mean)
+        biased += 1
+    for value in finite[biased:]:
+        mean = mean * weight + value * fresh
         means.append(mean)
     return means
 
@@ -124,112 +156,3 @@ def per_column(
             part = ys[start:end]
             found[column] = (min(part), max(part))
     return found
-
-
-def metric_names(logged: Iterable[str], evaluated: Iterable[str]) -> list[str]:
-    """Returns the metrics that can be drawn, from the names in training logs and in evaluations.
-
-    The loss comes first. `eval_x` belongs to `x` and is not a separate metric. The score is one,
-    although only evaluations have it.
-    """
-    names = {*logged, *(name.removeprefix(_EVALUATED) for name in evaluated)}
-    known = [name for name in _FIRST if name in names]
-    rest = sorted(names.difference(_FIRST, _LAST))
-    return [*known, *rest, *(name for name in _LAST if name in names)]
-
-
-def evaluated_name(metric: str, evaluated: Iterable[str]) -> str | None:
-    """Returns the name of `metric` in evaluations: `eval_loss` for `loss`, else its own."""
-    names = set(evaluated)
-    return next((name for name in (_EVALUATED + metric, metric) if name in names), None)
-
-
-class Track:
-    """The logged points of one kind and their series, updated while a run continues."""
-
-    def __init__(self) -> None:
-        self._newest: Point | None = None
-        self._forget()
-
-    def _forget(self) -> None:
-        self._points: list[Point] = []
-        self._series: dict[str, Series] = {}
-        self._taken: dict[str, int] = {}
-        self._means: dict[str, tuple[float, list[float]]] = {}
-        self.steps: list[int] = []
-        self.names: dict[str, None] = {}
-        self.nonfinite: list[int] = []
-
-    def follow(self, points: Sequence[Point], most: int | None = None) -> bool:
-        """Adds the new points among `points`, at most so many; returns whether there are any.
-
-        Points that do not extend the earlier ones replace them: those of another run, or of an
-        attempt that started again. The identity of the newest point distinguishes the two cases.
-        """
-        count, known = len(points), len(self._points)
-        goes_on = count >= known and (not known or points[known - 1] is self._newest)
-        if goes_on and count == known:
-            return False
-        if not goes_on:
-            self._forget()
-        start = len(self._points)
-        end = count if most is None else min(count, start + most)
-        self._take(points[start:end])
-        self._newest = points[end - 1] if end else None
-        return True
-
-    def __len__(self) -> int:
-        """Returns the number of points so far."""
-        return len(self._points)
-
-    def _take(self, fresh: Sequence[Point]) -> None:
-        steps = [point.step for point in fresh]
-        beyond = self.steps[-1:] + steps
-        if any(after < before for before, after in pairwise(beyond)):
-            fresh = sorted([*self._points, *fresh], key=lambda point: point.step)
-            steps = [point.step for point in fresh]
-            self._forget()
-        self._points.extend(fresh)
-        self.steps.extend(steps)
-        for point in fresh:
-            values = point.values.values()
-            if not point.values.keys() <= self.names.keys():
-                self.names.update(dict.fromkeys(point.values))
-            # One sum is cheaper than a check of each value, but finite values may sum to infinity.
-            if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
-                self.nonfinite.append(point.step)
-
-    def series(self, name: str) -> Series:
-        """Returns the series of a metric over all points so far."""
-        series = self._series.setdefault(name, Series())
-        taken = self._taken.get(name, 0)
-        if taken < len(self._points):
-            extend(series, self._points[taken:], name)
-            self._taken[name] = len(self._points)
-        return series
-
-    def smoothed(self, name: str, weight: float) -> Series:
-        """Returns the series of a metric smoothed with `weight`, on the same steps."""
-        series = self.series(name)
-        known_weight, means = self._means.get(name, (weight, []))
-        if known_weight != weight:
-            means = []
-        means.extend(smoothed(series.values[len(means) :], weight, means))
-        self._means[name] = (weight, means)
-        return Series(series.steps, means)
-
-    def at(self, step: int) -> dict[str, float]:
-        """Returns every value that was logged at `step`."""
-        values: dict[str, float] = {}
-        for index in range(bisect_left(self.steps, step), bisect_right(self.steps, step)):
-            values.update(self._points[index].values)
-        return values
-
-    def latest(self, name: str, until: int | None = None) -> tuple[int, float] | None:
-        """Returns the newest step and value of a metric, finite or not, up to the step `until`."""
-        count = len(self._points) if until is None else bisect_right(self.steps, until)
-        for index in range(count - 1, -1, -1):
-            point = self._points[index]
-            if name in point.values:
-                return point.step, point.values[name]
-        return None

@@ -208,7 +208,7 @@ def curves_of(run: RunState, diverged_at: int | None = None) -> Curves:
     train, evaluated = series_of(run.metrics, "loss"), series_of(run.evaluations, "eval_loss")
     means = Line()
     if len(train.values) >= FEWEST_SMOOTHED:
-        means = _some(train.steps, smoothed(train.values, SMOOTHING))
+        means = _some(train.xs, smoothed(train.values, SMOOTHING))
     return Curves(
         train=_line(train), smooth=means, eval=_line(_last_at(evaluated)), diverged_at=diverged_at
     )
@@ -216,13 +216,13 @@ def curves_of(run: RunState, diverged_at: int | None = None) -> Curves:
 
 def _last_at(series: Series) -> Series:
     """Keeps the later of two values at one step: a run may end right after an evaluation."""
-    found = dict(zip(series.steps, series.values, strict=True))
+    found = dict(zip(series.xs, series.values, strict=True))
     steps = sorted(found)
     return Series(steps, [found[step] for step in steps], series.nonfinite)
 
 
 def _line(series: Series) -> Line:
-    line = _thinned(series.steps, series.values)
+    line = _thinned(series.xs, series.values)
     return Line(line.steps, line.values, len(series.values), len(series.nonfinite))
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from tui_loop.core.compare.contrast import Contrast
 from tui_loop.core.examples.annotations import Kind
-from tui_loop.core.record.iteration import diverged_at
 from tui_loop.core.record.reader import RunView
-from tui_loop.core.record.structs import LIVE
-from tui_loop.tui.chart_run import ChartRun
+from tui_loop.tui.chart.curves import ChartRun, chart_run
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.examples import ExamplesController, show_example
 from tui_loop.tui.screens.compare import CompareScreen
@@ -45,23 +43,16 @@ class ComparisonController:
         screen = CompareScreen(
             context.loop.name,
             contrast,
-            (self._chart_run(runs[0]), self._chart_run(runs[1])),
+            (self._drawn(runs[0]), self._drawn(runs[1])),
             ascii_only=context.services.is_ascii,
         )
         screen.controller = _ComparedExamples(context, self._examples, screen, contrast)
         context.push_screen(screen)
 
-    def _chart_run(self, view: RunView) -> ChartRun:
+    def _drawn(self, view: RunView) -> ChartRun:
         snapshot = self._context.snapshot
         iteration = snapshot.iteration(view.number) if snapshot is not None else None
-        return ChartRun(
-            key=f"{self._context.loop.name}/{view.number}",
-            label=str(view.number),
-            metrics=view.run.metrics,
-            evaluations=view.run.evaluations,
-            is_live=view.state in LIVE,
-            diverged_at=diverged_at(iteration),
-        )
+        return chart_run(self._context.loop.name, view, iteration)
 
 
 class _ComparedExamples:

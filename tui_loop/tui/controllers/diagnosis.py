@@ -9,13 +9,13 @@ from tui_loop.core.examples.query import format_term
 from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.core.workflow.readiness import Checklist
+from tui_loop.tui.chart.pane import ChartPane
 from tui_loop.tui.controllers.comparison import ComparisonController
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.controllers.live_screen import LiveScreen
 from tui_loop.tui.diagnosis_lines import evidence_of, why_nothing
 from tui_loop.tui.screens.diagnosis import DiagnosisProgress, DiagnosisScreen, fault_lines
-from tui_loop.tui.widgets.chart import LossChart
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import DRAFT
 
@@ -88,7 +88,7 @@ class DiagnosisController:
         elif evidence.kind == "step":
             self._evidence = number, "chart"
             self._leave(number)
-            chart = self._context.pane(LossChart)
+            chart = self._context.pane(ChartPane)
             chart.look_at(f"{self._context.loop.name}/{number}", evidence.at)
             self._context.bench.go_to("chart")
         else:

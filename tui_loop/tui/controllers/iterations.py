@@ -8,13 +8,13 @@ from tui_loop.core.config.fields import as_setting
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.workflow.reason import edit_reason
 from tui_loop.tui.cells import flat
+from tui_loop.tui.chart.pane import ChartPane
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.controllers.examples import ExamplesController, text_of
 from tui_loop.tui.screens.details import detail_lines
 from tui_loop.tui.screens.reading import ReadingScreen
 from tui_loop.tui.screens.tell import InputDialog
-from tui_loop.tui.widgets.chart import LossChart
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.field_list import WHY
@@ -114,7 +114,7 @@ class IterationsController:
             case "config":
                 return self._setting_to_copy()
             case "chart":
-                return str(context.pane(LossChart).border_subtitle or "")
+                return str(context.pane(ChartPane).chart.border_subtitle or "")
         iteration = context.iteration
         return f"{context.loop.name}/{iteration.number}" if iteration else str(context.loop.draft)
 

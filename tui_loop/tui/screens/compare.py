@@ -13,12 +13,12 @@ from textual.widget import Widget
 from tui_loop.core.compare.contrast import Contrast
 from tui_loop.core.compare.pairing import Paired
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.chart_run import ChartRun
+from tui_loop.tui.chart.curves import ChartRun
+from tui_loop.tui.chart.widget import KeyedChart
 from tui_loop.tui.compare_lines import changed_lines, contrast_lines, text_of_both
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.widgets.bar import Bar, Piece
 from tui_loop.tui.widgets.changed_list import ChangedList
-from tui_loop.tui.widgets.chart_pane import KeyedChart
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
@@ -114,7 +114,8 @@ class CompareScreen(Screen[None]):
         self.figures.show(contrast_lines(self.contrast))
         old, new = self._runs
         has_curves = bool(new.metrics or new.evaluations) and not new.is_base
-        self.chart.show(*((new, old) if has_curves else (old, new)))
+        run, over = (new, old) if has_curves else (old, new)
+        self.chart.show(run, (over,))
         self._list("fixed")
         self.action_part("figures")
 

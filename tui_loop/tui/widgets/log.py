@@ -159,7 +159,9 @@ class LogPane(SearchablePane):
         why = {
             "": "The log of a run is here. r runs the draft.",
             "queued": "The run has not started yet.",
-        }.get(self._state, "No line has this level. f shows more." if is_filtered else "No line yet.")
+        }.get(
+            self._state, "No line has this level. f shows more." if is_filtered else "No line yet."
+        )
         if self.list.why_empty != [why]:
             self.list.why_empty = [why]
             self.list.refresh()

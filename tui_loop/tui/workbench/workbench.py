@@ -12,12 +12,15 @@ from textual import events
 from textual.widget import Widget
 
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.core.record.iteration import diverged_at
+from tui_loop.core.record.reader import RunView
 from tui_loop.core.snapshot import LoopSnapshot, SnapshotRequest
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.actions import ACTIONS, BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend
-from tui_loop.tui.chart_run import ChartRun
+from tui_loop.tui.chart.curves import ChartRun, chart_run
+from tui_loop.tui.chart.pane import ChartPane
+from tui_loop.tui.chart.plot import warm_up
+from tui_loop.tui.chart.view import view_from
 from tui_loop.tui.controllers.autopilot import AutopilotController
 from tui_loop.tui.controllers.checks import ChecksController
 from tui_loop.tui.controllers.comparison import ComparisonController
@@ -39,14 +42,12 @@ from tui_loop.tui.controllers.progress import ProgressController
 from tui_loop.tui.controllers.queue import QueueController
 from tui_loop.tui.controllers.readiness import ReadinessController
 from tui_loop.tui.controllers.runs import RunsController
-from tui_loop.tui.plotting import warm_up
 from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.status import status_line
 from tui_loop.tui.widgets.bar import Bar, Piece
-from tui_loop.tui.widgets.chart_pane import KeyedChart
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane
-from tui_loop.tui.widgets.iterations import DRAFT, IterationsPane, IterationTable, is_live
+from tui_loop.tui.widgets.iterations import DRAFT, IterationsPane, IterationTable
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
@@ -64,18 +65,9 @@ NEIGHBOURS = {
     "log": {"up": "config", "left": "config", "right": "failures"},
 }
 
-CHART_SECONDS = 1.0
-"""A chart of a live run is drawn at most this often."""
-
 LIVE_SECONDS, IDLE_SECONDS = 0.5, 2.0
 MORE_SECONDS = 0.02
 """Between two polls: while something runs, else, and where the last one had no time for all."""
-
-
-class ChartPane(KeyedChart):
-    """The chart as a pane."""
-
-    scope = "chart"
 
 
 class Workbench(Frame):
@@ -96,8 +88,6 @@ class Workbench(Frame):
         self.is_zoomed = False
         self._other_pane = "chart"
         self._wake = asyncio.Event()
-        self._charted_at = 0.0
-        self._charted: object = None
         context = self.context = Context(self, self, loop, backend)
         self.drafts = DraftsController(context)
         self.runs = RunsController(context, self.drafts)
@@ -127,7 +117,7 @@ class Workbench(Frame):
 
     async def _mount_panes(self) -> None:
         """Mounts the other panes and starts to poll."""
-        chart = ChartPane(id="chart", ascii_only=self.services.is_ascii)
+        chart = ChartPane(ascii_only=self.services.is_ascii)
         await self.query_one("#panes").mount_all([chart, ConfigPane(), FailuresPane(), LogPane()])
         self.filters.restore()
         self._restore()
@@ -221,6 +211,12 @@ class Workbench(Frame):
         if self.state.selected is not None:  # the command line names an iteration
             known = msgspec.structs.replace(known, selected=self.state.selected)
         self.state = known
+        chart = self.services.memory.get(self._chart_key)
+        self.query_one(ChartPane).restore(view_from(chart))
+
+    @property
+    def _chart_key(self) -> str:
+        return f"chart {self.loop.path.resolve()}"
 
     @property
     def _memory_key(self) -> str:
@@ -314,14 +310,13 @@ class Workbench(Frame):
         self.lay_out()
 
     def _show_chart(self, snapshot: LoopSnapshot) -> None:
-        selected = snapshot.selected.number if snapshot.selected else None
-        key = selected, self.state.marked, bool(snapshot.live)
-        now = time.monotonic()
-        if key == self._charted and snapshot.live and now - self._charted_at < CHART_SECONDS:
-            return
-        self._charted, self._charted_at = key, now
+        def drawn(view: RunView) -> ChartRun:
+            return chart_run(self.loop.name, view, snapshot.iteration(view.number))
+
+        selected = snapshot.selected
+        overlays = [view for view in snapshot.marked if view is not selected]
         self.query_one(ChartPane).show(
-            _chart_run(self.loop, snapshot, "selected"), _chart_run(self.loop, snapshot, "marked")
+            drawn(selected) if selected is not None else None, [drawn(view) for view in overlays]
         )
 
     # --- messages of the panes ---
@@ -348,6 +343,9 @@ class Workbench(Frame):
 
     def on_failures_pane_breakdown_wanted(self) -> None:
         self.filters.open()
+
+    def on_chart_pane_view_changed(self, event: ChartPane.ViewChanged) -> None:
+        self.services.memory.put(self._chart_key, event.view.to_json())
 
     def on_iterations_pane_chosen(self, event: IterationsPane.Chosen) -> None:
         self.filters.remember_iterations(event.choice)
@@ -394,6 +392,8 @@ class Workbench(Frame):
         for pane in (self.query_one(name) for name in (IterationsPane, FailuresPane, LogPane)):
             if (pane.field.is_open or pane.id == self.state.pane) and pane.leave_search():
                 return
+        if self.state.pane == "chart" and self.query_one(ChartPane).leave_view():
+            return
         if self.is_zoomed:
             self.action_zoom()
         else:
@@ -459,19 +459,3 @@ LIVE_ONLY = ("run.pause", "run.evaluate", "run.checkpoint")
 IDLE_ONLY = ("run.start", "run.resume")
 DRAFT_ONLY = ("config.choice", "config.reset", "config.reset_all", "config.problem")
 """Actions that need a live run, no live run, or the draft."""
-
-
-def _chart_run(loop: LoopFolder, snapshot: LoopSnapshot, which: str) -> ChartRun | None:
-    marked = snapshot.marked[-1] if snapshot.marked else None
-    view = snapshot.selected if which == "selected" else marked
-    if view is None:
-        return None
-    iteration = snapshot.iteration(view.number)
-    return ChartRun(
-        key=f"{loop.name}/{view.number}",
-        label=str(view.number),
-        metrics=view.run.metrics,
-        evaluations=view.run.evaluations,
-        is_live=is_live(iteration) or (iteration is not None and iteration.state == "queued"),
-        diverged_at=diverged_at(iteration),
-    )

@@ -14,7 +14,7 @@ BLANK: Cell = (" ", "muted")
 _NOTHING = " \u2800"  # the braille pattern without a dot
 
 
-class Grid:
+class Canvas:
     """`width` x `height` cells; one that was not drawn on is None."""
 
     def __init__(self, width: int, height: int) -> None:
@@ -63,7 +63,7 @@ class Grid:
 
 def message(text: str, width: int, height: int) -> list[list[Cell]]:
     """`text`, which has passed `one_line`, wrapped in the middle of `width` x `height` cells."""
-    grid = Grid(width, height)
+    grid = Canvas(width, height)
     lines = textwrap.wrap(text, max(1, width - 2))[:height] if width else []
     for row, line in enumerate(lines, (height - len(lines)) // 2):
         grid.write(max(0, (width - cell_len(line)) // 2), row, line, "muted")

@@ -16,9 +16,9 @@ from textual.pilot import Pilot
 
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.record.state import Point
-from tui_loop.tui.chart_run import ChartRun
-from tui_loop.tui.plotting import Plot
-from tui_loop.tui.widgets.chart import LossChart
+from tui_loop.tui.chart.curves import ChartRun
+from tui_loop.tui.chart.plot import Plot
+from tui_loop.tui.chart.widget import ChartActions, LossChart
 
 Steps = Callable[["Host", Pilot[None]], Awaitable[None]]
 
@@ -81,16 +81,16 @@ def test_nothing_is_drawn_again_when_nothing_changed() -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         metrics, over = points([3.0, 2.0, 1.0]), a_run(key="support-intents/2")
         run = a_run(metrics=metrics)
-        host.chart.show(run, over)
+        host.chart.show(run, (over,))
         await pilot.pause()
         drawn, before = host.plot(), host.chart.refreshes
-        host.chart.show(run, over)
-        host.chart.show(msgspec.structs.replace(run, metrics=tuple(metrics)), over)
+        host.chart.show(run, (over,))
+        host.chart.show(msgspec.structs.replace(run, metrics=tuple(metrics)), (over,))
         await pilot.pause()
         assert host.chart.refreshes == before
         assert host.plot() is drawn
         metrics.extend(points([0.5], first=4))
-        host.chart.show(run, over)
+        host.chart.show(run, (over,))
         assert host.chart.refreshes > before
         assert host.plot() is not drawn
 
@@ -115,7 +115,7 @@ def test_the_border_says_what_is_shown_and_the_latest_figures() -> None:
         host.chart.show(a_run(metrics=metrics))
         host.chart.action_toggle_log()
         await pilot.pause()
-        assert "3 Loss of 3 · log · smooth 0.6" in host.text()[0]
+        assert "3 Loss of 3 · x step · smooth 0.6 · log" in host.text()[0]
         assert "train 1.130 · eval 1.204 · 1 non-finite" in host.text()[-1]
         assert any("✗" in line for line in host.text())
 
@@ -219,24 +219,28 @@ def test_zooming_keeps_the_cursor_where_it_is_and_a_move_out_of_sight_is_followe
     on_screen(steps)
 
 
-def test_how_a_run_is_looked_at_is_kept_for_it() -> None:
+def test_zoom_and_cursor_are_kept_for_each_run_and_the_rest_holds_for_all() -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         chart, one, other = host.chart, a_run(), a_run(key="support-intents/4")
         chart.show(one)
         await pilot.pause()
+        chart.action_cursor_left()
         chart.action_zoom_in()
+        chart.action_zoom_in_y()
         chart.action_toggle_log()
+        chart.action_zoom_in_y()
         chart.action_smooth_more()
         kept = chart.view
+        assert kept.y is not None
         chart.show(other)
-        assert (chart.view.zoom, chart.view.cursor) == (None, None)
-        assert (chart.view.log, chart.view.weight) == (True, 0.8)  # the eye's, until it changes
-        chart.action_toggle_log()
+        assert (chart.view.zoom, chart.view.y, chart.view.cursor) == (None, None, None)
+        assert (chart.view.log, chart.view.weight) == (True, 0.8)
         chart.show(one)
         assert chart.view == kept
-        chart.show(None)
         chart.show(other)
-        assert not chart.view.log
+        chart.action_toggle_log()
+        chart.show(one)
+        assert chart.view == msgspec.structs.replace(kept, log=False, y=None)
 
     on_screen(steps)
 
@@ -260,12 +264,13 @@ def test_the_metrics_go_round_and_a_score_has_points_of_evaluations_alone() -> N
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         host.chart.show(a_run())
         titles = []
-        for _ in range(5):
+        for _ in range(6):
             await pilot.pause()
             titles.append(host.text()[0].split("·")[0].strip("╭─ "))
             host.chart.action_next_metric()
         assert titles == [
             "3 Loss of 3",
+            "3 Eval loss of 3",
             "3 Score of 3",
             "3 Grad norm of 3",
             "3 Learning rate of 3",
@@ -279,10 +284,10 @@ def test_the_metrics_go_round_and_a_score_has_points_of_evaluations_alone() -> N
 
 def test_the_overlay_can_be_taken_away_and_brought_back() -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
-        host.chart.show(a_run(), a_run(150, key="support-intents/2"))
+        host.chart.show(a_run(), (a_run(150, key="support-intents/2"),))
         await pilot.pause()
         assert "Loss of 3 over 2" in host.text()[0]
-        assert any("of 2  ╌╌ ○" in line for line in host.text())
+        assert "train ── 3  ╌╌ 2  eval ● 3  ○ 2" in host.text()[1]
         host.chart.action_toggle_overlay()
         await pilot.pause()
         assert not any("╌╌" in line for line in host.text())
@@ -296,15 +301,15 @@ def test_hostile_names_are_shown_as_text(ascii_only: bool) -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         metrics = points([3.0, 2.0, 1.0], name=HOSTILE)
         run = a_run(label=HOSTILE, metrics=metrics, evaluations=())
-        host.chart.show(run, msgspec.structs.replace(run, key="x/2"))
+        host.chart.show(run, (msgspec.structs.replace(run, key="x/2"),))
         host.chart.action_cursor_left()
         host.chart.action_next_metric()
         host.chart.action_next_metric()
         await pilot.pause()
         whole = "\n".join(host.text())
         wanted = SHOWN.encode("ascii", "replace").decode() if ascii_only else SHOWN
-        assert f"of {wanted}" in host.text()[0]
-        assert sum(wanted in line for line in host.text()[1:-1]) == 1  # the legend
+        assert f"of {wanted} over {wanted}" in host.text()[0]
+        assert wanted in host.text()[1]  # the legend
         assert wanted in host.text()[-1]
         assert not {"\x1b", "\u202e", "\x07"} & set(whole)
         assert not ascii_only or whole.isascii()
@@ -336,10 +341,10 @@ def events_of(direction: str) -> type:
 @pytest.mark.parametrize(
     ("run", "told"),
     [
-        (None, "no iteration is selected"),
-        (a_run(metrics=(), evaluations=(), is_live=True), "no loss yet"),
+        (None, "No iteration is selected"),
+        (a_run(metrics=(), evaluations=(), is_live=True), "No loss yet"),
         (a_run(metrics=(), evaluations=()), "this run logged no step"),
-        (a_run(key="support-intents/0"), "the base is not trained"),
+        (a_run(key="support-intents/0"), "The base is not trained"),
     ],
 )
 def test_an_empty_chart_says_what_will_be_here(run: ChartRun | None, told: str) -> None:
@@ -357,14 +362,14 @@ def test_an_empty_chart_says_what_will_be_here(run: ChartRun | None, told: str) 
 def test_every_theme_and_every_size_can_draw_it(theme: str) -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         host.theme = theme
-        host.chart.show(a_run(), a_run(key="support-intents/2"))
+        host.chart.show(a_run(), (a_run(key="support-intents/2"),))
         for size in ((160, 48), (40, 10), (12, 4), (3, 3), (1, 1), (80, 24)):
             await pilot.resize_terminal(*size)
             ends = time.monotonic() + PATIENCE_SECONDS
             while len(host.text()) != size[1]:
                 assert time.monotonic() < ends, size
                 await pilot.pause()
-        assert any("eval  ●" in line for line in host.text())
+        assert any("eval ● 3" in line for line in host.text())
 
     on_screen(steps)
 
@@ -375,5 +380,255 @@ def test_points_at_or_below_zero_are_counted_beside_a_log_chart() -> None:
         host.chart.action_toggle_log()
         await pilot.pause()
         assert "2 at or below 0 not on the log scale" in host.text()[-1]
+
+    on_screen(steps)
+
+
+def overlays(*numbers: int) -> list[ChartRun]:
+    return [
+        a_run(100 + number, key=f"support-intents/{number}", metrics=points([float(number)] * 100))
+        for number in numbers
+    ]
+
+
+def test_the_legend_has_every_run_and_with_a_cursor_its_value_there() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(a_run(), overlays(1, 2))
+        await pilot.pause()
+        legend = "train ── 3  ╌╌ 1  ┈┈ 2  eval ● 3  ○ 1  ◇ 2"
+        assert host.text()[1].strip("│ ") == legend
+        host.chart.action_cursor_left()
+        for _ in range(3):
+            host.chart.action_cursor_far_left()
+        await pilot.pause()
+        cursor = host.chart.view.cursor
+        assert cursor is not None
+        assert cursor < 70
+        shown = " ".join(" ".join(host.text()[1:3]).replace("│", " ").split())
+        assert f"train ── 3: {3.0 / cursor:.3f} ╌╌ 1: 1.000 ┈┈ 2: 2.000" in shown
+        assert "eval ● 3: 1.204 at 50 ○ 1: 1.204 at 50 ◇ 2: 1.204 at 51" in shown
+
+    on_screen(steps)
+
+
+def test_the_curves_do_not_move_when_the_cursor_brings_values_into_the_legend() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(a_run(), overlays(1, 2, 4, 5, 6))
+        await pilot.pause()
+        before = host.plot()
+        host.chart.action_cursor_left()
+        await pilot.pause()
+        drawn = {"train", "axis", *(f"overlay-{style}" for style in range(1, 5))}
+        moved = [
+            (old, new)
+            for row, other in list(zip(before.rows, host.plot().rows, strict=True))[4:]
+            for old, new in zip(row, other, strict=True)
+            if old != new and old[1] in drawn and new[1] != "cursor"
+        ]
+        assert host.plot() is not before
+        assert moved == []
+
+    on_screen(steps)
+
+
+def test_each_run_shows_the_value_of_its_own_nearest_point() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        sparse = [Point(step, None, {"loss": step / 10}, 0.0) for step in (1, 40, 80)]
+        host.chart.show(a_run(), (a_run(key="x/1", metrics=sparse, evaluations=()),))
+        host.chart.look_at("support-intents/3", 55)
+        await pilot.pause()
+        assert "╌╌ 1: 4.000 at 40" in host.text()[1]
+
+    on_screen(steps)
+
+
+def timed(count: int = 100, **more: object) -> ChartRun:
+    metrics = [
+        Point(n, n / 50, {"loss": 3.0 / n, "num_tokens": 1000.0 * n}, 500.0 + 30 * (n - 1))
+        for n in range(1, count + 1)
+    ]
+    return a_run(metrics=metrics, evaluations=(), **more)
+
+
+def test_the_x_axis_is_each_that_the_run_has_in_turn() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(timed())
+        host.chart.action_cursor_left()
+        seen = []
+        for _ in range(5):
+            await pilot.pause()
+            seen.append((host.text()[0].split("·")[1].strip(), host.text()[-2].split()[-2]))
+            assert host.chart.view.cursor == 100
+            host.chart.action_next_x_axis()
+        assert [name for name, _ in seen] == ["x step", "x epoch", "x tokens", "x time", "x step"]
+        assert [last for _, last in seen] == ["80", "1.5", "80k", "40:00", "80"]
+
+    on_screen(steps)
+
+
+def test_a_run_without_times_has_no_time_axis_and_falls_back_to_steps() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(timed())
+        for _ in range(3):
+            host.chart.action_next_x_axis()
+        assert host.chart.axis == "time"
+        host.chart.show(a_run(key="support-intents/4"))
+        await pilot.pause()
+        assert "x step" in host.text()[0]
+        host.chart.show(timed())
+        assert host.chart.axis == "time"
+
+    on_screen(steps)
+
+
+def test_zoom_and_cursor_are_on_the_same_points_on_another_axis() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(timed())
+        await pilot.pause()
+        host.chart.action_zoom_in()
+        host.chart.action_cursor_left()
+        assert host.chart.view.zoom == (51, 100)
+        for _ in range(3):
+            host.chart.action_next_x_axis()
+        assert host.chart.view.zoom == (1_500_000, 2_970_000)
+        await pilot.pause()
+        assert "time 25:00 to 49:30" in host.text()[0]
+        assert "step 100  time 49:30  loss 0.030" in host.text()[-1]
+
+    on_screen(steps)
+
+
+def test_the_first_steps_do_not_flatten_the_rest_unless_all_values_are_asked_for() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        values = [50.0, 40.0, 30.0] + [1.0 + step % 5 / 10 for step in range(97)]
+        host.chart.show(a_run(metrics=points(values), evaluations=()))
+        await pilot.pause()
+        assert "3 above" in host.text()[1]
+        assert any("▲" in line for line in host.text())
+        host.chart.action_toggle_clip()
+        await pilot.pause()
+        assert "above" not in host.text()[1]
+        assert any(line.startswith("│50┤") for line in host.text())
+
+    on_screen(steps)
+
+
+def test_values_are_zoomed_around_the_cursor_and_esc_leaves_step_by_step() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        chart = host.chart
+        chart.show(a_run())
+        await pilot.pause()
+        chart.action_zoom_in()
+        chart.action_zoom_in_y()
+        chart.action_cursor_left()
+        await pilot.pause()
+        assert chart.view.y is not None
+        assert chart.view.y[0] <= 0.03 <= chart.view.y[1]
+        assert chart.leave_view()
+        assert (chart.view.cursor, chart.view.zoom) == (None, (51, 100))
+        assert chart.leave_view()
+        assert (chart.view.zoom, chart.view.y) == (None, None)
+        assert not chart.leave_view()
+
+    on_screen(steps)
+
+
+def test_new_points_of_any_kind_move_no_zoomed_view() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        metrics, evaluations, over = points([2.0, 1.0] * 50), list[Point](), points([1.5] * 60)
+        run = a_run(metrics=metrics, evaluations=evaluations)
+        other = a_run(key="x/1", metrics=over, evaluations=())
+        host.chart.show(run, (other,))
+        await pilot.pause()
+        host.chart.action_zoom_in()
+        host.chart.action_cursor_left()
+        await pilot.pause()
+        axes = [line[:6] for line in host.text()[2:-1]] + host.text()[-2:-1]
+        cursor = host.chart.view.cursor
+        metrics.extend(points([9.0] * 50, first=101))
+        evaluations.append(Point(80, None, {"eval_loss": 30.0}, 0.0))
+        over.extend(points([-7.0] * 40, first=61))
+        host.chart.show(run, (other,))
+        await pilot.pause()
+        assert [line[:6] for line in host.text()[2:-1]] + host.text()[-2:-1] == axes
+        assert host.chart.view.cursor == cursor
+        assert "1 above, 40 below" in " ".join(host.text()[1:3])
+
+    on_screen(steps)
+
+
+def test_only_noisy_metrics_say_how_they_are_smoothed() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(a_run())
+        for metric, is_smoothed in (("loss", True), ("grad_norm", True), ("learning_rate", False)):
+            host.chart.choose(metric)
+            await pilot.pause()
+            assert ("smooth 0.6" in host.text()[0]) is is_smoothed
+        host.chart.show(a_run(system=[Point(1, None, {"host_entropy": 1.0}, 0.0)]))
+        host.chart.choose("host_entropy")
+        await pilot.pause()
+        assert "3 Host entropy of 3 · x step ─" in host.text()[0]
+
+    on_screen(steps)
+
+
+def test_a_live_run_is_drawn_at_most_once_a_second_and_its_last_points_in_time() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        metrics = points([1.0])
+        run = a_run(metrics=metrics, evaluations=(), is_live=True)
+        host.chart.show(run)
+        await pilot.pause()
+        before = host.chart.refreshes
+        for step in range(2, 50):
+            metrics.extend(points([1.0 / step], first=step))
+            host.chart.show(run)
+        assert host.chart.refreshes == before
+        assert host.chart._later is not None
+        host.chart._later.stop()
+        host.chart._draw_what_came()
+        assert host.chart.refreshes > before
+        await pilot.pause()
+        assert "train 0.020" in host.text()[-1]
+        host.chart.show(a_run(key="x/9", is_live=True))
+        await pilot.pause()
+        assert "Loss of 9" in host.text()[0]  # another run does not wait
+
+    on_screen(steps)
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize(
+    "run",
+    [
+        a_run(metrics=(), evaluations=()),
+        a_run(metrics=points([1.0]), evaluations=()),
+        a_run(metrics=points([math.nan, math.inf, -math.inf])),
+        a_run(metrics=(), evaluations=(), system=[Point(0, None, {"cpu_percent": 5.0}, 1.0)]),
+        a_run(metrics=[*points([1.0, 2.0, 3.0]), *points([9.0, 8.0], first=2)]),
+    ],
+    ids=["empty", "one point", "not finite", "system alone", "two attempts"],
+)
+def test_every_action_works_on_any_run(run: ChartRun, ascii_only: bool) -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(run, (msgspec.structs.replace(run, key="x/1", label=HOSTILE),))
+        names = [name for name in dir(host.chart) if name.startswith("action_")]
+        ours = [name for name in names if name in dir(ChartActions)]
+        assert len(ours) == 16
+        for name in [*ours, *reversed(ours)]:
+            getattr(host.chart, name)()
+            await pilot.pause()
+            assert not ascii_only or "".join(host.text()).isascii()
+        host.chart.leave_view()
+
+    on_screen(steps, ascii_only=ascii_only, size=(60, 16))
+
+
+def test_a_run_over_it_that_lacks_the_x_axis_is_named_without_a_curve() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.chart.show(timed(), (a_run(key="x/1", evaluations=()),))
+        host.chart.look_over("tokens")
+        await pilot.pause()
+        assert "train ── 3  ╌╌ 1 has no tokens" in host.text()[1]
+        assert not [1 for row in host.plot().rows[2:] for _, role in row if role == "overlay-1"]
 
     on_screen(steps)

@@ -1,0 +1,182 @@
+"""What a chart says in words and figures: title, legend, the values at the cursor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+from tui_loop.core.plot.axis import Axis, place_text, range_text
+from tui_loop.core.plot.metrics import figure, is_smoothed, metric_label, metric_text
+from tui_loop.core.plot.track import Found
+from tui_loop.core.text.figures import brief_number
+from tui_loop.tui.chart.canvas import Cell
+from tui_loop.tui.chart.curves import Curves, Runs
+from tui_loop.tui.chart.plot import Entry, Look
+from tui_loop.tui.chart.view import ChartView
+
+_AT_THE_CURSOR = {"loss": "loss", "learning_rate": "lr", "grad_norm": "grad"}
+_VALUE_ROOM, _PLACE_ROOM = 8, 8  # cells of `: 1.204`, and of ` at 1500`
+
+
+def nothing_to_draw(curves: Curves) -> str:
+    """Why there is no curve, and how to get one; empty where there is one."""
+    run = curves.run
+    if run is None:
+        return "No iteration is selected. The curves of the selected one appear here."
+    if run.is_base:
+        return "The base is not trained, so it has no curves."
+    if curves.steps:
+        return ""
+    if run.is_live:
+        return "No loss yet. It appears here as soon as the run logs its first step."
+    return "No loss: this run logged no step. Its log shows why."
+
+
+def title(runs: Runs, metric: str, axis: Axis, view: ChartView) -> list[str]:
+    """What is drawn of which run, and how."""
+    return [subject(runs, _capital(metric_label(metric)), view), *how(runs.run, metric, axis, view)]
+
+
+def joined(parts: Sequence[str], separator: str, width: int) -> str:
+    """`parts` with separators, without those at the end that have no room in `width` cells."""
+    count = len(parts)
+    while count > 1 and cell_len(separator.join(parts[:count])) > width:
+        count -= 1
+    return separator.join(parts[:count])
+
+
+def subject(runs: Runs, what: str, view: ChartView) -> str:
+    """`Loss of 3 over 1, 2`."""
+    named = f"{what} of {runs.run.label}" if runs.run.label else what
+    over = [each.label for each in runs.over] if view.overlay else []
+    if len(over) > 3:
+        return f"{named} over {len(over)} others"
+    return f"{named} over {', '.join(over)}" if over else named
+
+
+def how(curves: Curves, metric: str, axis: Axis, view: ChartView) -> list[str]:
+    """`x step`, `smooth 0.6`, `log`, and what is zoomed."""
+    parts = [range_text(axis, *view.zoom) if view.zoom else f"x {axis}"]
+    if is_smoothed(metric) and not curves.is_system(metric):
+        parts.append(f"smooth {view.weight:g}" if view.weight else "not smoothed")
+    if view.log:
+        parts.append("log")
+    if view.y:
+        parts.append(f"y {brief_number(view.y[0])} to {brief_number(view.y[1])}")
+    return parts
+
+
+def legend(
+    shown: Sequence[Curves], metric: str, axis: Axis, cursor: int | None, look: Look
+) -> list[Entry]:
+    """The lines and points of every curve, with their values nearest to the place `cursor`."""
+    entries: list[Entry] = []
+    for kind, signs in (("train", look.keys), ("eval", look.points)):
+        named = False
+        for each in shown:
+            has_line = metric in each.track_of(metric).names
+            name = metric if kind == "train" and has_line else None
+            name = each.evaluated_name(metric) if kind == "eval" else name
+            if name is None:
+                continue
+            if not each.main.has(axis):
+                if kind == "train":
+                    text = f"{signs[each.style]} {each.label} has no {axis}"
+                    entries.append(Entry([(text, "muted")], len(text)))
+                continue
+            track = each.evaluated if kind == "eval" else each.track_of(metric)
+            found = None if cursor is None else track.nearest(name, axis, cursor)
+            prefix: list[Cell] = []
+            if not named and not each.is_system(metric):
+                prefix = [(f"{kind} ", "muted")]
+            role = ("eval" if kind == "eval" else "train") if not each.style else _overlay(each)
+            text = f"{signs[each.style]} {each.label}"
+            room = sum(len(part) for part, _ in prefix) + len(text) + _VALUE_ROOM
+            value = _value(metric, axis, found, cursor)
+            parts = [*prefix, (text + (":" if value else ""), role), (value, "")]
+            entries.append(
+                Entry([part for part in parts if part[0]], room + _PLACE_ROOM * (kind == "eval"))
+            )
+            named = True
+    return entries
+
+
+def run_keys(shown: Sequence[Curves], look: Look) -> list[Entry]:
+    """The signs of each run, whatever the metric."""
+    entries = []
+    for each in shown:
+        text = f"{look.keys[each.style]} {each.label}"
+        role = _overlay(each) if each.style else "train"
+        mark = (f" {look.points[each.style]}", role if each.style else "eval")
+        if each.run:
+            entries.append(Entry([(text, role), mark], len(text)))
+    return entries
+
+
+def figures(
+    curves: Curves, metric: str, axis: Axis, *, step: int | None, not_on_log: int
+) -> list[str]:
+    """The figures at the cursor, which is at `step`, or the latest ones.
+
+    `not_on_log` values have no place on a log scale.
+    """
+    parts = _latest(curves, metric) if step is None else _at(curves, metric, axis, step)
+    if not_on_log:
+        parts.append(f"{not_on_log} at or below 0 not on the log scale")
+    return parts
+
+
+def _overlay(curves: Curves) -> str:
+    return f"overlay-{curves.style}"
+
+
+def _value(metric: str, axis: Axis, found: Found | None, cursor: int | None) -> str:
+    if found is None:
+        return ""
+    place, value = found
+    at = "" if place == cursor else f" at {place_text(axis, place).removeprefix(f'{axis} ')}"
+    return f" {metric_text(metric, value)}{at}"
+
+
+def _at(curves: Curves, metric: str, axis: Axis, step: int) -> list[str]:
+    """The values of the run itself at a step: those of the metric and of the usual ones."""
+    values = curves.main.at(step)
+    names = dict.fromkeys([metric, *_AT_THE_CURSOR])
+    # What went wrong at this step is shown whatever metric is drawn.
+    names |= dict.fromkeys(name for name, value in values.items() if not math.isfinite(value))
+    parts = [f"step {step}"]
+    if axis != "step":
+        parts.append(place_text(axis, curves.main.place(axis, step)))
+    for name in names:
+        if name in values and curves.main is not curves.system:
+            short = _AT_THE_CURSOR.get(name) or metric_label(name)
+            worded = figure(values[name]) if name == metric else brief_number(values[name])
+            parts.append(f"{short} {worded}")
+    evaluated = curves.evaluated_name(metric)
+    if evaluated and curves.main is curves.train:
+        found = curves.evaluated.latest(evaluated, until=step)
+        if found:
+            at = "" if found[0] == step else f" at {found[0]}"
+            parts.append(f"eval {figure(found[1])}{at}")
+    return parts
+
+
+def _latest(curves: Curves, metric: str) -> list[str]:
+    parts = []
+    if found := curves.track_of(metric).latest(metric):
+        kind = "" if curves.is_system(metric) else "train "
+        parts.append(f"{kind}{metric_text(metric, found[1])}")
+    name = curves.evaluated_name(metric)
+    if name and (found := curves.evaluated.latest(name)):
+        parts.append(f"eval {metric_text(metric, found[1])}")
+    if curves.nonfinite:
+        parts.append(f"{curves.nonfinite} non-finite")
+    if curves.run and curves.run.diverged_at is not None:
+        parts.append(f"diverged at {curves.run.diverged_at}")
+    return parts
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
