@@ -16,7 +16,8 @@ from textual.timer import Timer
 from tui_loop.core.plot.metrics import metric_label, metric_text
 from tui_loop.tui.cells import fit, width_of
 from tui_loop.tui.chart import words
-from tui_loop.tui.chart.plot import ASCII, GAP, UNICODE, plot
+from tui_loop.tui.chart.legend import GAP
+from tui_loop.tui.chart.plot import ASCII, UNICODE, plot
 from tui_loop.tui.chart.widget import LossChart, painted
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.toned import Part, Toned
@@ -68,6 +69,7 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
         self._chart = chart
         self._names: list[str] = []
         self._drawn: dict[str, SmallChart] = {}
+        self._picked = ""
         self._turn: Timer | None = None
         self.drawings = 0
 
@@ -80,7 +82,8 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
             self._fit()
             self.refresh()
         self._entitle(metric)
-        if self.metric != metric:
+        if self._picked != metric:
+            self._picked = metric
             self.refresh()
         self._keep_visible()
         self._draw_soon()
@@ -93,7 +96,9 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
     @property
     def is_complete(self) -> bool:
         """Whether every chart in sight is drawn as it is now."""
-        return self._turn is None and all(self._is_current(name) for name in self._in_sight())
+        if self._turn is not None or self._names != self._chart.runs.run.names():
+            return False
+        return all(self._is_current(name) for name in self._in_sight())
 
     def move(self, columns: int, rows: int = 0) -> None:
         """Moves the cursor so many charts on, and so many rows of charts down."""
