@@ -212,6 +212,32 @@ def test_the_cursor_of_the_grid_picks_a_chart_and_enter_opens_it_large() -> None
     on_pane(steps)
 
 
+def test_a_click_picks_a_metric_and_a_second_one_in_the_grid_opens_it() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        host.pane.show(a_run())
+        await host.settle(pilot)
+        assert await pilot.click(host.pane.list, offset=(5, 3))
+        await host.settle(pilot)
+        assert host.pane.chart.metric == "score"
+        await pilot.click(host.pane.list, offset=(5, 6))  # the heading of a group
+        assert host.pane.chart.metric == "score"
+        host.pane.action_toggle_grid()
+        await host.settle(pilot)
+        grid = host.pane.grid
+        for index, name in ((1, "eval_loss"), (5, "cpu_percent"), (3, "grad_norm")):
+            row, column = divmod(index, grid.columns)
+            spot = (1 + column * (grid._width + 1), 2 + row * grid._height)
+            assert await pilot.click(grid, offset=spot)
+            assert host.pane.chart.metric == name
+            await host.settle(pilot)
+        assert host.pane.is_grid
+        await pilot.click(grid, offset=spot, times=2)
+        await host.settle(pilot)
+        assert "Grad norm of 3" in host.text
+
+    on_pane(steps)
+
+
 def test_only_charts_whose_data_size_or_view_changed_are_drawn_again() -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         run = a_run(system=[])
@@ -235,6 +261,25 @@ def test_only_charts_whose_data_size_or_view_changed_are_drawn_again() -> None:
         await pilot.resize_terminal(100, 30)
         await host.settle(pilot)
         assert grid.drawings == 16
+
+    on_pane(steps)
+
+
+def test_a_hidden_pane_draws_no_small_chart_until_it_is_shown() -> None:
+    async def steps(host: Host, pilot: Pilot[None]) -> None:
+        run = a_run()
+        host.pane.show(run)
+        host.pane.action_toggle_grid()
+        await host.settle(pilot)
+        drawn = host.pane.grid.drawings
+        host.pane.display = False
+        host.pane.show(a_run(30, 4))
+        for _ in range(5):
+            await pilot.pause()
+        assert host.pane.grid.drawings == drawn
+        host.pane.display = True
+        await host.settle(pilot)
+        assert host.pane.grid.drawings == drawn + 6
 
     on_pane(steps)
 

@@ -12,7 +12,8 @@ from tests.work import calls_of
 from tui_loop.core.plot.axis import AXES
 from tui_loop.core.plot.clip import Shown
 from tui_loop.core.plot.series import Series, column_of, smoothed
-from tui_loop.tui.chart.plot import ChartSpec, Curve, Entry, Plot, dashed, not_on_log, plot
+from tui_loop.tui.chart.legend import Entry
+from tui_loop.tui.chart.plot import ChartSpec, Curve, Plot, dashed, not_on_log, plot
 
 MANY = 100_000
 SIZES = [(80, 22), (90, 16), (40, 10), (10, 4), (4, 2), (2, 9), (9, 1), (1, 1)]

@@ -12,11 +12,13 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
+from textual.widget import Widget
 
 from tui_loop.core.plot.metrics import metric_label, metric_text
 from tui_loop.tui.cells import fit, width_of
 from tui_loop.tui.chart import words
-from tui_loop.tui.chart.plot import ASCII, GAP, UNICODE, plot
+from tui_loop.tui.chart.legend import GAP
+from tui_loop.tui.chart.plot import ASCII, UNICODE, plot
 from tui_loop.tui.chart.widget import LossChart, painted
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.toned import Part, Toned
@@ -68,6 +70,7 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
         self._chart = chart
         self._names: list[str] = []
         self._drawn: dict[str, SmallChart] = {}
+        self._picked = ""
         self._turn: Timer | None = None
         self.drawings = 0
 
@@ -80,7 +83,8 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
             self._fit()
             self.refresh()
         self._entitle(metric)
-        if self.metric != metric:
+        if self._picked != metric:
+            self._picked = metric
             self.refresh()
         self._keep_visible()
         self._draw_soon()
@@ -93,7 +97,9 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
     @property
     def is_complete(self) -> bool:
         """Whether every chart in sight is drawn as it is now."""
-        return self._turn is None and all(self._is_current(name) for name in self._in_sight())
+        if self._turn is not None or self._names != self._chart.runs.run.names():
+            return False
+        return all(self._is_current(name) for name in self._in_sight())
 
     def move(self, columns: int, rows: int = 0) -> None:
         """Moves the cursor so many charts on, and so many rows of charts down."""
@@ -120,6 +126,9 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
         self._draw_soon()
         self.refresh()
 
+    def on_show(self) -> None:
+        self._draw_soon()
+
     def on_focus(self) -> None:
         self.refresh()
 
@@ -127,10 +136,11 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
-        if event.y < 1:
+        offset = event.get_content_offset(self)
+        if offset is None or offset.y < 1:
             return
-        row = (event.y - 1 + round(self.scroll_y)) // self._height
-        index = row * self.columns + min(event.x // (self._width + 1), self.columns - 1)
+        row = (offset.y - 1 + round(self.scroll_y)) // self._height
+        index = row * self.columns + min(offset.x // (self._width + 1), self.columns - 1)
         if index < len(self._names):
             is_again = index == self._index() and event.chain > 1
             self._pick(index)
@@ -262,14 +272,20 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
         yield from self._names[first * self.columns : last * self.columns]
 
     def _draw_soon(self) -> None:
-        if self._turn is None and self.display and self.is_attached:
+        if self._turn is None and self._is_shown:
             self._turn = self.set_timer(0.001, self._draw_some)
+
+    @property
+    def _is_shown(self) -> bool:
+        """Whether neither the grid nor a pane around it is hidden."""
+        around = (each for each in self.ancestors_with_self if isinstance(each, Widget))
+        return self.is_attached and all(each.display for each in around)
 
     def _draw_some(self) -> None:
         """Draws charts in sight that changed, until the turn is over."""
         self._turn = None
         runs = self._chart.runs
-        if not self.display or not self.size.height or runs.is_behind:  # more is to come at once
+        if not self._is_shown or not self.size.height or runs.is_behind:  # more is to come at once
             return
         ends = time.monotonic() + TURN_SECONDS
         for name in list(self._in_sight()):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Hashable
 
 import msgspec
+from textual import events
 from textual.timer import Timer
 
 from tui_loop.core.plot.metrics import metric_label, metric_text
@@ -91,6 +92,14 @@ class MetricList(RowList):
             (" " + fit(row.value, VALUE_WIDTH, right=True), "" if row.is_finite else "bad"),
             (f" {row.course}", "train"),
         ]
+
+    def on_click(self, event: events.Click) -> None:
+        """Picks the row under the mouse; unlike other lists, this one has a border of its own."""
+        event.prevent_default()
+        offset = event.get_content_offset(self)
+        index = -1 if offset is None else offset.y + round(self.scroll_y)
+        if self.is_selectable(index) and index >= 0:
+            self.set_cursor(index)
 
     def empty(self) -> list[str]:
         return ["Metrics appear here when the run logs its first step."]

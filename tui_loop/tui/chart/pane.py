@@ -15,9 +15,10 @@ from tui_loop.tui.actions import bindings
 from tui_loop.tui.chart import view as views
 from tui_loop.tui.chart.curves import ChartRun
 from tui_loop.tui.chart.grid import ChartGrid
+from tui_loop.tui.chart.keyed_chart import KeyedChart
 from tui_loop.tui.chart.metric_list import MetricList
 from tui_loop.tui.chart.view import ChartView, Layout
-from tui_loop.tui.chart.widget import ChartActions, KeyedChart, LossChart
+from tui_loop.tui.chart.widget import ChartActions, LossChart
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from rich.cells import cell_len
 
 from tui_loop.core.plot.axis import Axis, axis_ticks
 from tui_loop.core.plot.clip import Shown, outside, shown_range
@@ -20,19 +19,16 @@ from tui_loop.core.plot.scale import Scale, Tick, value_ticks
 from tui_loop.core.plot.series import Extremes, Series, column_of, per_column
 from tui_loop.core.text.figures import brief_number
 from tui_loop.tui.chart.canvas import Canvas, Cell
+from tui_loop.tui.chart.legend import Entry, draw_legend, legend_lines
 
 Places = list[tuple[float, float]]
 """Points of a layer, from 0 to 1 each way."""
-
-GAP = 2
-"""Cells between two entries of a legend."""
 
 OVERLAYS = 4
 """Styles of overlays; the fifth has the first style again."""
 
 _FRAME_IN_ASCII = str.maketrans("│─┤┬└┴┼", "|-+++++")
 _LEAST_WIDTH, _LEAST_HEIGHT = 8, 3  # of a canvas; a smaller one gets the room of the axes too
-_LEGEND_SHARE = 5  # a line of the legend for so many rows of the chart
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -107,25 +103,6 @@ class Curve(msgspec.Struct, frozen=True):
         return f"overlay-{self.style}", f"overlay-{self.style}-raw", f"overlay-{self.style}"
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """An entry of a legend: texts with their roles, which are shown as a whole or not at all.
-
-    `room`: the cells that it takes when there is a cursor, about.
-    """
-
-    parts: Sequence[Cell]
-    room: int
-
-    @property
-    def width(self) -> int:
-        return sum(cell_len(text) for text, _ in self.parts)
-
-    def in_ascii(self) -> Entry:
-        """The entry without any other sign."""
-        parts = [(text.encode("ascii", "replace").decode(), role) for text, role in self.parts]
-        return Entry(parts, self.room)
-
-
 class ChartSpec(msgspec.Struct, frozen=True):
     """What to draw from place `low` to place `high` of the x axis.
 
@@ -195,7 +172,8 @@ def plot(spec: ChartSpec, width: int, height: int) -> Plot:
 
     foot = 2 if height >= _LEAST_HEIGHT + 2 and not spec.is_small else 0
     note = _outside_text(above, below)
-    top = _legend_lines(spec, note, width, height - foot)
+    has_legend = spec.legend and not spec.is_small and height - foot >= _LEAST_HEIGHT + 2
+    top = legend_lines(spec.legend, note, width, height - foot) if has_legend else 0
     bad = [place for place in spec.bad if spec.low <= place <= spec.high]
     head = 1 if bad and height - foot - top >= _LEAST_HEIGHT else 0  # a mark hides no value
     rows = height - foot - top - head
@@ -213,7 +191,7 @@ def plot(spec: ChartSpec, width: int, height: int) -> Plot:
     for column in {column_of(place, spec.low, spec.high, columns) for place in bad}:
         canvas.put(left + column, top, look.bad, "bad")
     if top:
-        _legend(canvas, spec, top, note)
+        draw_legend(canvas, spec.legend, note, top)
     if spec.cursor is not None and spec.low <= spec.cursor <= spec.high:
         column = left + column_of(spec.cursor, spec.low, spec.high, columns)
         for row in range(top, height - foot):
@@ -364,48 +342,6 @@ def dashed(lines: list[str], pattern: str) -> list[str]:
         "".join(" " if column in gaps else sign for column, sign in enumerate(line))
         for line in lines
     ]
-
-
-def _legend_lines(spec: ChartSpec, note: str, width: int, rows: int) -> int:
-    """How many lines the legend has: as many with a cursor as without, so nothing moves."""
-    if not spec.legend or spec.is_small or rows < _LEAST_HEIGHT + 2:
-        return 0
-    rooms = [each.room for each in spec.legend] + [len(note)] * bool(note)
-    return min(len(_packed(rooms, width - 1)), max(1, rows // _LEGEND_SHARE))
-
-
-def _packed(sizes: Sequence[int], width: int) -> list[list[int]]:
-    """The indexes of entries by line, where two are GAP apart."""
-    lines: list[list[int]] = []
-    used = width
-    for index, size in enumerate(sizes):
-        if used + GAP + size > width:
-            lines.append([])
-            used = -GAP
-        lines[-1].append(index)
-        used += GAP + size
-    return lines
-
-
-def _legend(canvas: Canvas, spec: ChartSpec, lines: int, note: str) -> None:
-    """As many entries as have room in `lines` lines, how many have none, and `note`."""
-    width, entries = canvas.width - 1, list(spec.legend)
-    end = _entry(note)
-    while entries and len(_packed([each.width for each in (*entries, *end)], width)) > lines:
-        entries.pop()
-        end = [*_entry(f"+{len(spec.legend) - len(entries)}"), *_entry(note)]
-    shown = [*entries, *end]
-    for row, indexes in enumerate(_packed([each.width for each in shown], width)[:lines]):
-        column = 1
-        for index in indexes:
-            for text, role in shown[index].parts:
-                canvas.write(min(column, width), row, text, role)
-                column += cell_len(text)
-            column += GAP
-
-
-def _entry(text: str) -> list[Entry]:
-    return [Entry([(text, "muted")], len(text))] if text else []
 
 
 def _outside_text(above: int, below: int) -> str:

@@ -11,9 +11,9 @@ from tui_loop.core.plot.axis import Axis, place_text, range_text
 from tui_loop.core.plot.metrics import figure, is_smoothed, metric_label, metric_text
 from tui_loop.core.plot.track import Found
 from tui_loop.core.text.figures import brief_number
-from tui_loop.tui.chart.canvas import Cell
 from tui_loop.tui.chart.curves import Curves, Runs
-from tui_loop.tui.chart.plot import Entry, Look
+from tui_loop.tui.chart.legend import Entry
+from tui_loop.tui.chart.plot import Look
 from tui_loop.tui.chart.view import ChartView
 
 _AT_THE_CURSOR = {"loss": "loss", "learning_rate": "lr", "grad_norm": "grad"}
@@ -72,35 +72,50 @@ def legend(
     shown: Sequence[Curves], metric: str, axis: Axis, cursor: int | None, look: Look
 ) -> list[Entry]:
     """The lines and points of every curve, with their values nearest to the place `cursor`."""
-    entries: list[Entry] = []
-    for kind, signs in (("train", look.keys), ("eval", look.points)):
-        named = False
-        for each in shown:
-            has_line = metric in each.track_of(metric).names
-            name = metric if kind == "train" and has_line else None
-            name = each.evaluated_name(metric) if kind == "eval" else name
-            if name is None:
-                continue
-            if not each.main.has(axis):
-                if kind == "train":
-                    text = f"{signs[each.style]} {each.label} has no {axis}"
-                    entries.append(Entry([(text, "muted")], len(text)))
-                continue
-            track = each.evaluated if kind == "eval" else each.track_of(metric)
-            found = None if cursor is None else track.nearest(name, axis, cursor)
-            prefix: list[Cell] = []
-            if not named and not each.is_system(metric):
-                prefix = [(f"{kind} ", "muted")]
-            role = ("eval" if kind == "eval" else "train") if not each.style else _overlay(each)
-            text = f"{signs[each.style]} {each.label}"
-            room = sum(len(part) for part, _ in prefix) + len(text) + _VALUE_ROOM
-            value = _value(metric, axis, found, cursor)
-            parts = [*prefix, (text + (":" if value else ""), role), (value, "")]
-            entries.append(
-                Entry([part for part in parts if part[0]], room + _PLACE_ROOM * (kind == "eval"))
-            )
-            named = True
-    return entries
+    lines = [_line_entry(each, metric, axis, cursor, look) for each in shown]
+    points = [_point_entry(each, metric, axis, cursor, look) for each in shown]
+    is_system = any(each.is_system(metric) for each in shown)
+    return [*_of_kind("" if is_system else "train", lines), *_of_kind("eval", points)]
+
+
+def _line_entry(
+    curves: Curves, metric: str, axis: Axis, cursor: int | None, look: Look
+) -> Entry | None:
+    track, text = curves.track_of(metric), f"{look.keys[curves.style]} {curves.label}"
+    if metric not in track.names:
+        return None
+    if not curves.main.has(axis):
+        text = f"{text} has no {axis}"
+        return Entry([(text, "muted")], len(text))
+    found = None if cursor is None else track.nearest(metric, axis, cursor)
+    value = _value(metric, axis, found, cursor)
+    return _entry(text, _overlay(curves) or "train", value, _VALUE_ROOM)
+
+
+def _point_entry(
+    curves: Curves, metric: str, axis: Axis, cursor: int | None, look: Look
+) -> Entry | None:
+    name, text = curves.evaluated_name(metric), f"{look.points[curves.style]} {curves.label}"
+    if name is None or not curves.main.has(axis):
+        return None
+    found = None if cursor is None else curves.evaluated.nearest(name, axis, cursor)
+    value = _value(metric, axis, found, cursor)
+    return _entry(text, _overlay(curves) or "eval", value, _VALUE_ROOM + _PLACE_ROOM)
+
+
+def _entry(text: str, role: str, value: str, room: int) -> Entry:
+    parts = [(f"{text}:", role), (value, "")] if value else [(text, role)]
+    return Entry(parts, len(text) + room)
+
+
+def _of_kind(kind: str, entries: Sequence[Entry | None]) -> list[Entry]:
+    """Those that there are, the first with `kind` before it."""
+    found = [each for each in entries if each is not None]
+    if found and kind:
+        first = found[0]
+        parts = [(f"{kind} ", "muted"), *first.parts]
+        found[0] = Entry(parts, first.room + len(kind) + 1)
+    return found
 
 
 def run_keys(shown: Sequence[Curves], look: Look) -> list[Entry]:
@@ -108,10 +123,10 @@ def run_keys(shown: Sequence[Curves], look: Look) -> list[Entry]:
     entries = []
     for each in shown:
         text = f"{look.keys[each.style]} {each.label}"
-        role = _overlay(each) if each.style else "train"
-        mark = (f" {look.points[each.style]}", role if each.style else "eval")
+        points = f" {look.points[each.style]}"
         if each.run:
-            entries.append(Entry([(text, role), mark], len(text)))
+            roles = _overlay(each) or "train", _overlay(each) or "eval"
+            entries.append(Entry([(text, roles[0]), (points, roles[1])], len(text)))
     return entries
 
 
@@ -129,7 +144,8 @@ def figures(
 
 
 def _overlay(curves: Curves) -> str:
-    return f"overlay-{curves.style}"
+    """The role of a run over another; empty for the run itself."""
+    return f"overlay-{curves.style}" if curves.style else ""
 
 
 def _value(metric: str, axis: Axis, found: Found | None, cursor: int | None) -> str:

@@ -14,7 +14,7 @@ from tui_loop.core.compare.contrast import Contrast
 from tui_loop.core.compare.pairing import Paired
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.chart.curves import ChartRun
-from tui_loop.tui.chart.widget import KeyedChart
+from tui_loop.tui.chart.keyed_chart import KeyedChart
 from tui_loop.tui.compare_lines import changed_lines, contrast_lines, text_of_both
 from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.widgets.bar import Bar, Piece
