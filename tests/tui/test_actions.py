@@ -97,7 +97,7 @@ def does(name: str, *, alone: bool = False) -> Callable[[Check], Check]:
 @does("app.help")
 async def help_is_shown(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Loop and run", "run the draft (asks)", "run.start")
+    await opened.shows("Loop and run", "choose the columns", "iterations.columns")
     assert isinstance(opened.app.screen, HelpScreen)
 
 
@@ -386,7 +386,7 @@ async def the_comparison_opens(opened: Opened, key: str) -> None:
 async def it_is_marked(opened: Opened, key: str) -> None:
     await opened.press(key)
     assert opened.bench.state.marked == (2,)
-    await opened.until(lambda: re.search(r"▸ +2 ?m ", opened.text))
+    await opened.until(lambda: re.search(r"▸ +2m★ ", opened.text))
     await opened.press("up")
     await opened.shows("3 Loss of 1 over 2")
 

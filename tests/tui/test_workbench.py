@@ -48,7 +48,7 @@ RATE = "training.learning_rate"
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui_loop.tui.workbench.workbench.LIVE_SECONDS", 0.05)
-    monkeypatch.setattr("tui_loop.tui.workbench.workbench.CHART_SECONDS", 0.1)
+    monkeypatch.setattr("tui_loop.tui.chart.widget.REDRAW_SECONDS", 0.1)
 
 
 def saved(loop: LoopFolder) -> dict[str, Any]:

@@ -207,3 +207,54 @@ def whole_number(text: str, value: float | None, width: int) -> str:
 def cell_text(column: Column, iteration: Iteration, glance: RunGlance) -> str:
     """Returns what a column shows of an iteration, on one line."""
     return flat(column.show(iteration, glance), 400)
+
+
+TITLE, LEAST_TITLE = 24, 22
+"""Cells that a title keeps where a verdict has its word, too, and where columns are added."""
+
+
+class Room(msgspec.Struct, frozen=True):
+    """Cells of the columns; `gap`: those between the score and what can be claimed.
+
+    `added`: the added columns that fit; `rest`: cells that a last column of text may have, too.
+    """
+
+    title: int
+    loss: int
+    score: int = 6
+    gap: int = 2
+    verdict: int = 0
+    added: tuple[Column, ...] = ()
+    rest: int = 0
+
+
+CLAIM, SIGN, WORD = 18, 5, 12
+"""Cells of what can be claimed, and of a verdict: its sign, or its word, too."""
+
+MOST_TITLE = 60
+"""Cells that a title takes at most where a column of text beside it can use them."""
+
+
+def room_of(width: int, has_verdict: bool, choice: IterationChoice) -> Room:
+    """Columns beside a number; with verdicts, the figures stand closer for the title's sake."""
+    eval_loss = 8 if width >= 55 else 0
+    left = width - 2 - 3 - CLAIM - eval_loss
+    room = Room(0, eval_loss)
+    if has_verdict:
+        left += bool(eval_loss) - 5 - 1
+        verdict = WORD if left - WORD >= TITLE else SIGN
+        left -= verdict
+        room = Room(0, max(0, eval_loss - 1), 5, 1, verdict)
+    else:
+        left -= 6 + 2
+    added = fitting(choice.shown, left - LEAST_TITLE, choice.order)
+    left -= sum(each.width for each in added)
+    rest = 0
+    if added and added[-1].is_text:
+        rest = max(0, left - MOST_TITLE, (left - TITLE) // 2)
+    return msgspec.structs.replace(room, title=max(8, left - rest), added=added, rest=rest)
+
+
+def in_column(column: Column, text: str, size: int) -> str:
+    """A cell of an added column: numbers to the right, text to the left after a gap."""
+    return f"  {fit_words(text, size - 2)}" if column.is_text else fit(text, size, right=True)

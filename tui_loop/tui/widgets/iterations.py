@@ -33,12 +33,16 @@ from tui_loop.core.text.figures import loss, percent
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.iteration_columns import (
+    CLAIM,
     COLUMNS,
+    SIGN,
     Column,
     IterationChoice,
+    Room,
     cell_text,
     fit_words,
-    fitting,
+    in_column,
+    room_of,
     whole_number,
 )
 from tui_loop.tui.iteration_lines import VERDICT_TONES, claim_tone, note_on, state_part
@@ -50,9 +54,6 @@ from tui_loop.tui.widgets.toned import Part
 
 DRAFT = "draft"
 """The key of the draft's row; all others are numbers."""
-
-TITLE, LEAST_TITLE = 24, 22
-"""Cells that a title keeps where a verdict has its word, too, and where columns are added."""
 
 ARROWS = {False: "↓", True: "↑"}
 """The arrow of the sorted column: whether its lowest value is at the top."""
@@ -152,7 +153,7 @@ class IterationTable(RowList):
             cells.append(fit(prediction, room.verdict) if room.added else prediction)
         for column, size in self._added(room):
             mark = arrow if column.order is order else ""
-            cells.append(_in_column(column, f"{column.head}{mark}", size))
+            cells.append(in_column(column, f"{column.head}{mark}", size))
         return [("".join(cells), "head")]
 
     def row(self, index: int, width: int) -> list[Part]:
@@ -188,7 +189,7 @@ class IterationTable(RowList):
             parts.append(self._verdict(iteration, room))
         glance = self.snapshot.glances.get(iteration.number, NO_GLANCE)
         for column, size in self._added(room):
-            parts.append((_in_column(column, cell_text(column, iteration, glance), size), "muted"))
+            parts.append((in_column(column, cell_text(column, iteration, glance), size), "muted"))
         return parts
 
     @property
@@ -196,10 +197,10 @@ class IterationTable(RowList):
         from_lowest = self.choice.order not in HIGHEST_FIRST
         return from_lowest is not self.choice.is_reversed
 
-    def _room(self, width: int) -> _Room:
-        return _room(width - self._digits, self._has_verdicts, self.choice)
+    def _room(self, width: int) -> Room:
+        return room_of(width - self._digits, self._has_verdicts, self.choice)
 
-    def _added(self, room: _Room) -> list[tuple[Column, int]]:
+    def _added(self, room: Room) -> list[tuple[Column, int]]:
         """The added columns with their cells; a last column of text has the rest."""
         sizes = [(column, column.width) for column in room.added]
         if sizes and sizes[-1][0].is_text:
@@ -227,7 +228,7 @@ class IterationTable(RowList):
         compared = self.snapshot.comparisons[iteration.number]
         return brief_delta(compared), claim_tone(compared)
 
-    def _verdict(self, iteration: Iteration, room: _Room) -> Part:
+    def _verdict(self, iteration: Iteration, room: Room) -> Part:
         if not iteration.verdict:
             return (fit("", room.verdict) if room.added else "", "")
         sign, word, _ = verdict_words(iteration.verdict)
@@ -448,50 +449,3 @@ class IterationsPane(SearchablePane):
 def is_live(iteration: Iteration | None) -> bool:
     """Whether the iteration is being run."""
     return iteration is not None and iteration.state in LIVE
-
-
-class _Room(msgspec.Struct, frozen=True):
-    """Cells of the columns; `gap`: those between the score and what can be claimed.
-
-    `added`: the added columns that fit; `rest`: cells that a last column of text may have, too.
-    """
-
-    title: int
-    loss: int
-    score: int = 6
-    gap: int = 2
-    verdict: int = 0
-    added: tuple[Column, ...] = ()
-    rest: int = 0
-
-
-CLAIM, SIGN, WORD = 18, 5, 12
-"""Cells of what can be claimed, and of a verdict: its sign, or its word, too."""
-
-MOST_TITLE = 60
-"""Cells that a title takes at most where a column of text beside it can use them."""
-
-
-def _room(width: int, has_verdict: bool, choice: IterationChoice) -> _Room:
-    """Columns beside a number; with verdicts, the figures stand closer for the title's sake."""
-    eval_loss = 8 if width >= 55 else 0
-    left = width - 2 - 3 - CLAIM - eval_loss
-    room = _Room(0, eval_loss)
-    if has_verdict:
-        left += bool(eval_loss) - 5 - 1
-        verdict = WORD if left - WORD >= TITLE else SIGN
-        left -= verdict
-        room = _Room(0, max(0, eval_loss - 1), 5, 1, verdict)
-    else:
-        left -= 6 + 2
-    added = fitting(choice.shown, left - LEAST_TITLE, choice.order)
-    left -= sum(each.width for each in added)
-    rest = 0
-    if added and added[-1].is_text:
-        rest = max(0, left - MOST_TITLE, (left - TITLE) // 2)
-    return msgspec.structs.replace(room, title=max(8, left - rest), added=added, rest=rest)
-
-
-def _in_column(column: Column, text: str, size: int) -> str:
-    """A cell of an added column: numbers to the right, text to the left after a gap."""
-    return f"  {fit_words(text, size - 2)}" if column.is_text else fit(text, size, right=True)
