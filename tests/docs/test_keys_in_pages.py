@@ -72,7 +72,7 @@ NAMED = {
     "failures.filter": "f",
     "failures.search": "/",
     "failures.sort": "o",
-    "failures.breakdown": "g b",
+    "failures.breakdown": "g d",
     "failures.again": "g n",
     "field.complete": "tab",
     "breakdown.also": "space",

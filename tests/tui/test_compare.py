@@ -80,7 +80,7 @@ def test_on_a_wide_screen_figures_curves_and_a_list_are_there_at_once(open_app: 
         await opened.shows("1 Compare", "2 Loss of 2 over 1", "3 Fixed 8", "wrong label → ✓")
         await opened.press("4")
         await opened.shows("4 Broken 1 ─", "✓ → wrong label")
-        await opened.press("2", "g m")
+        await opened.press("2", "g V")
         await opened.hides("2 Loss of 2 over 1")
         assert await opened.pilot.click("#changed-list", offset=(5, 1))
         await opened.until(lambda: opened.app.screen.part == "broken")  # type: ignore[attr-defined]

@@ -71,14 +71,17 @@ def test_samples_of_the_machine_are_metrics_of_their_own_on_every_axis() -> None
     metrics = [Point(n, n / 10, {"loss": 1.0, "num_tokens": 9.0 * n}, 100.0 + n) for n in (1, 2)]
     system = [
         Point(0, None, {"cpu_percent": 3.0, "loss": 7.0}, 90.0),
-        Point(2, None, {"x": 1.0}, 104.0),
+        Point(2, None, {"rss_bytes": 1.0}, 104.0),
     ]
     curves = Curves()
     curves.follow(a_run(1, metrics=metrics, system=system))
-    assert curves.names() == ["loss", "num_tokens", "cpu_percent", "x"]
-    assert [name for name in curves.names() if curves.is_system(name)] == ["cpu_percent", "x"]
+    assert curves.names() == ["loss", "num_tokens", "cpu_percent", "rss_bytes"]
+    assert [name for name in curves.names() if curves.is_system(name)] == [
+        "cpu_percent",
+        "rss_bytes",
+    ]
     assert curves.drawn("loss", "step", 0.0).line.values == [1.0, 1.0]
-    places = {axis: curves.drawn("x", axis, 0.6).line.xs for axis in curves.axes()}
+    places = {axis: curves.drawn("rss_bytes", axis, 0.6).line.xs for axis in curves.axes()}
     assert places == {"step": [2], "epoch": [200_000], "tokens": [18], "time": [3000]}
     assert curves.drawn("cpu_percent", "time", 0.6).line.xs == [-11_000]
     assert sorted(curves.ends("cpu_percent", "time")) == [-11_000, 0, 1000, 3000]

@@ -93,7 +93,7 @@ def test_the_list_has_every_metric_with_its_latest_value_and_its_course() -> Non
             ["grad", "norm", "0.820"],
             ["learning", "rate", "6e-3"],
             [],
-            ["cpu", "69%"],
+            ["CPU", "use", "69%"],
         ]
         assert rows[5] == ["system"]
         assert rows[0][-1] == "█▇▅▃▂▁"
@@ -116,7 +116,7 @@ def test_moving_in_the_list_draws_the_metric_and_the_list_follows_the_chart() ->
         for _ in range(3):
             await pilot.press("j")
         await host.settle(pilot)
-        assert "Cpu of 3" in host.text  # past the heading of its group
+        assert "CPU use of 3" in host.text  # past the heading of its group
         host.pane.list.focus()
         await pilot.press("up", "enter")
         await host.settle(pilot)
@@ -154,7 +154,14 @@ def test_the_grid_has_a_small_chart_of_every_metric() -> None:
         assert "── 3 ●  ╌╌ 1 ○" in host.text
         headings = [line for line in host.text.split("\n") if " ─" in line and "╭" not in line]
         assert [heading.split() for heading in headings[0].strip("│").split("─") if heading.strip()]
-        for each in ("loss ─", "eval loss ─", "score ─", "grad norm ─", "learning rate ─", "cpu ─"):
+        for each in (
+            "loss ─",
+            "eval loss ─",
+            "score ─",
+            "grad norm ─",
+            "learning rate ─",
+            "CPU use ─",
+        ):
             assert each in host.text
         for value in (" 0.050", " 1.204", " 71%", " 69%"):
             assert f"─{value}" in host.text
@@ -183,7 +190,7 @@ def test_charts_of_thirty_by_seven_cells_fit_and_the_rest_is_scrolled_to(
         assert grid._index() // columns == 5 // columns  # the last row
         await pilot.press("end")
         await host.settle(pilot)
-        assert "▸ cpu ─" in host.text
+        assert "▸ CPU use ─" in host.text
         assert "6 of 6" in host.text
 
     on_pane(steps, size=size)

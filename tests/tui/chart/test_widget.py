@@ -564,10 +564,10 @@ def test_only_noisy_metrics_say_how_they_are_smoothed() -> None:
             host.chart.choose(metric)
             await pilot.pause()
             assert ("smooth 0.6" in host.text()[0]) is is_smoothed
-        host.chart.show(a_run(system=[Point(1, None, {"host_entropy": 1.0}, 0.0)]))
-        host.chart.choose("host_entropy")
+        host.chart.show(a_run(system=[Point(1, None, {"cpu_percent": 1.0}, 0.0)]))
+        host.chart.choose("cpu_percent")
         await pilot.pause()
-        assert "3 Host entropy of 3 · x step ─" in host.text()[0]
+        assert "3 CPU use of 3 · x step ─" in host.text()[0]
 
     on_screen(steps)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from tui_loop.core.record import system_metrics
 from tui_loop.core.text.figures import brief_number, percent
 from tui_loop.core.text.untrusted import one_line
 
@@ -30,12 +31,6 @@ run never had, and its delay would move a change to later steps. They outweigh N
 `num_loss_tokens` is a count."""
 
 _WORD = re.compile(r"[a-z]+[0-9]*")
-_GIB = 2.0**30
-_UNITS = {"_percent": "%", "_bytes": " GiB", "_c": " C", "_w": " W"}
-"""Ends of the names of system metrics, with their units."""
-
-_END = re.compile(r"(?<=.)(_percent|_bytes)$|^gpu\d+\..+(_c|_w)$")
-
 _NAME_LIMIT = 40
 
 
@@ -48,7 +43,7 @@ def metric_names(
     A name belongs to the first of these groups that has it.
     """
     names = {*logged, *evaluated}
-    return [*sorted(names, key=_place), *sorted(set(system) - names, key=_system_place)]
+    return [*sorted(names, key=_place), *system_metrics.drawn_metrics(set(system) - names)]
 
 
 def _place(name: str) -> tuple[int, str, bool]:
@@ -56,12 +51,6 @@ def _place(name: str) -> tuple[int, str, bool]:
     if base in _FIRST:
         return _FIRST.index(base), base, base != name
     return len(_FIRST) + (base in _LAST), base, base != name
-
-
-def _system_place(name: str) -> tuple[bool, int, str]:
-    """GPUs before the rest, by number."""
-    found = re.match(r"gpu(\d{1,6})\.", name)
-    return found is None, int(found[1]) if found else 0, name
 
 
 def evaluated_name(metric: str, evaluated: Iterable[str]) -> str | None:
@@ -80,17 +69,17 @@ def is_smoothed(metric: str) -> bool:
 
 
 def metric_label(metric: str) -> str:
-    """Returns a metric's name for a screen, without its unit: `grad norm`, `gpu0 util`."""
-    name = metric
-    if unit := _unit_end(metric):
-        name = metric.removesuffix(unit).replace(".", " ")
-    return one_line(name, _NAME_LIMIT).replace("_", " ") or "(no name)"
+    """Returns a metric's name for a screen: `grad norm`, `GPU 0 use`."""
+    label = system_metrics.metric_label(metric)
+    if label != metric:
+        return label
+    return one_line(metric, _NAME_LIMIT).replace("_", " ") or "(no name)"
 
 
 def metric_text(metric: str, value: float) -> str:
     """Returns a value with its unit: `0.82`, `71%`, `12.5 GiB`. `value` is scaled as drawn."""
-    if unit := _unit_end(metric):
-        return f"{brief_number(value)}{_UNITS[unit]}"
+    if unit := system_metrics.metric_unit(metric):
+        return f"{brief_number(value)}{'' if unit == '%' else ' '}{unit}"
     if metric == "score" and 0 <= value <= 1:
         return percent(value)
     return figure(value)
@@ -98,15 +87,9 @@ def metric_text(metric: str, value: float) -> str:
 
 def drawn_scale(metric: str) -> float:
     """Returns the factor from a recorded value to the drawn one: bytes are drawn in GiB."""
-    return 1 / _GIB if _unit_end(metric) == "_bytes" else 1.0
+    return system_metrics.shown_value(metric, 1.0)
 
 
 def figure(value: float) -> str:
     """Returns three decimals where they mean something, so a changing figure keeps its width."""
     return f"{value:.3f}" if 0.01 <= abs(value) < 1000 else brief_number(value)
-
-
-def _unit_end(metric: str) -> str | None:
-    """The end of a name that is its unit."""
-    found = _END.search(metric)
-    return found and (found[1] or found[2])

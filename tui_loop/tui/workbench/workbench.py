@@ -384,7 +384,7 @@ class Workbench(Frame):
         self.lay_out()
 
     def action_back(self) -> None:
-        """Leaves the innermost thing that is open: the editor, a search, the zoom."""
+        """Leaves the innermost thing that is open: the editor, a search, evidence, a zoom."""
         config = self.query_one(ConfigPane)
         if config.is_editing:
             config.editor.close()
@@ -392,12 +392,12 @@ class Workbench(Frame):
         for pane in (self.query_one(name) for name in (IterationsPane, FailuresPane, LogPane)):
             if (pane.field.is_open or pane.id == self.state.pane) and pane.leave_search():
                 return
+        if self.diagnosis.return_from_evidence():
+            return
         if self.state.pane == "chart" and self.query_one(ChartPane).leave_view():
             return
         if self.is_zoomed:
             self.action_zoom()
-        else:
-            self.diagnosis.return_from_evidence()
 
     def action_select(self, step: int) -> None:
         table = self.query_one(IterationTable)
