@@ -35,27 +35,22 @@ from tui_loop.tui.backend import NearestRows
 from tui_loop.tui.chart.pane import ChartPane
 from tui_loop.tui.chart.widget import LossChart
 from tui_loop.tui.screens.again import AgainScreen
-from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.asking import AskingScreen
-from tui_loop.tui.screens.auto import AutoDialog
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.check import CheckScreen
-from tui_loop.tui.screens.columns import ColumnsScreen
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.diagnosis import DiagnosisScreen
+from tui_loop.tui.screens.dialogs import AskScreen, InputDialog
 from tui_loop.tui.screens.example import ExampleScreen
-from tui_loop.tui.screens.help import HelpScreen
-from tui_loop.tui.screens.leader import LeaderMenu
 from tui_loop.tui.screens.new_loop import NewLoopScreen
 from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.screens.picker import PickerScreen
 from tui_loop.tui.screens.progress import ProgressScreen
+from tui_loop.tui.screens.prompts import LeaderMenu, SearchLine
 from tui_loop.tui.screens.queue import QueueScreen
-from tui_loop.tui.screens.reading import ReadingScreen
+from tui_loop.tui.screens.reading import HelpScreen, ReadingScreen
 from tui_loop.tui.screens.ready import ReadyScreen
-from tui_loop.tui.screens.run_dialog import RunDialog
-from tui_loop.tui.screens.search import SearchLine
-from tui_loop.tui.screens.tell import InputDialog
+from tui_loop.tui.screens.run_dialogs import AutoDialog, RunDialog
 from tui_loop.tui.screens.training import TrainingScreen
 from tui_loop.tui.settings import Memory, Settings, read_settings
 from tui_loop.tui.widgets.bar import Bar
@@ -63,6 +58,7 @@ from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FAILED, FailuresPane
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.field_list import WHY
+from tui_loop.tui.widgets.iteration_columns import ColumnsScreen
 from tui_loop.tui.widgets.iterations import DRAFT, IterationsPane, IterationTable
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.row_list import RowList

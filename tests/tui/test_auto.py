@@ -8,9 +8,9 @@ from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.errors import NeedsExtra
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.unattended import unattended
-from tui_loop.tui.controllers import autopilot
-from tui_loop.tui.screens.ask import AskScreen
-from tui_loop.tui.screens.auto import AutoDialog
+from tui_loop.tui.controllers import unattended as unattended_runs
+from tui_loop.tui.screens.dialogs import AskScreen
+from tui_loop.tui.screens.run_dialogs import AutoDialog
 from tui_loop.tui.widgets.iterations import DRAFT
 
 SMALL, WIDE = (80, 24), (160, 48)
@@ -102,7 +102,7 @@ def test_between_two_runs_s_stops_auto(
         ended.append(which.name)
         return 4712
 
-    monkeypatch.setattr(autopilot, "end", end)
+    monkeypatch.setattr(unattended_runs, "end", end)
 
     async def steps(opened: Opened) -> None:
         await opened.press("s")

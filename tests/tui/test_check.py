@@ -15,7 +15,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import CheckResult, RowEvidence, error, info, warning
 from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.tui.screens.check import CheckScreen
-from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.screens.run_dialogs import RunDialog
 
 FOUND = [
     error("empty_rows", "2 training rows have nothing to say", "mend the rows", count=2),

@@ -12,7 +12,7 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.tui.actions import ACTIONS
 from tui_loop.tui.screens.compare import PARTS, CompareScreen
 from tui_loop.tui.screens.example import ExampleScreen
-from tui_loop.tui.screens.help import HelpScreen
+from tui_loop.tui.screens.reading import HelpScreen
 
 SMALL, WIDE = (80, 24), (160, 48)
 

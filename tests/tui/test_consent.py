@@ -12,8 +12,8 @@ from tui_loop.cli.backend import AppBackend
 from tui_loop.core.consent import allow_code, consent_file
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.engine.foreign_code import config_code
-from tui_loop.tui.screens.consent import ConsentScreen
-from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.screens.dialogs import ConsentScreen
+from tui_loop.tui.screens.run_dialogs import RunDialog
 
 pytestmark = pytest.mark.train
 

@@ -35,12 +35,12 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.draft import read_draft
 from tui_loop.tui.actions import ACTIONS
 from tui_loop.tui.chart.widget import LossChart
-from tui_loop.tui.diagnosis_lines import entries_of, laid_out, text_of
-from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.diagnosis import DiagnosisScreen
-from tui_loop.tui.screens.help import HelpScreen
+from tui_loop.tui.screens.dialogs import AskScreen
+from tui_loop.tui.screens.reading import HelpScreen
 from tui_loop.tui.widgets.config_form import ConfigPane
+from tui_loop.tui.widgets.diagnosis_list import entries_of, laid_out, text_of
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.field_list import WHY
 from tui_loop.tui.widgets.iterations import DRAFT

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_loop.tui.editor import opening_words
+from tui_loop.tui.terminal import opening_words
 
 PATH = Path("/data/my rows.jsonl")
 TEXT = str(PATH)

@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from textual.screen import Screen
 from textual.widgets import Static
 
-from tui_loop.tui.every_resize import EveryResize
+from tui_loop.tui.event_order import EveryResize
 
 
 class Listening(Static):

@@ -41,7 +41,7 @@ from tui_loop.core.workflow.holdout import HoldoutEvaluation
 from tui_loop.tui.backend import NearestRows
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.reading import ReadingScreen
-from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.screens.run_dialogs import RunDialog
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import DRAFT
 

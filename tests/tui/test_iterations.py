@@ -12,15 +12,15 @@ from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.compare.iteration_order import IterationOrder
 from tui_loop.core.compare.iteration_query import parse_query
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.tui.iteration_columns import (
+from tui_loop.tui.widgets.iteration_columns import (
     COLUMNS,
+    ColumnsScreen,
     IterationChoice,
     choice_of,
     fit_words,
     fitting,
     whole_number,
 )
-from tui_loop.tui.screens.columns import ColumnsScreen
 from tui_loop.tui.widgets.iterations import DRAFT, IterationsPane, IterationTable
 
 SMALL, MIDDLE, WIDE = (80, 24), (100, 30), (160, 48)

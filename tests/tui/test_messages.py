@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.tui.messages import MAX_MESSAGES, Severity
-from tui_loop.tui.screens.help import HelpScreen
-from tui_loop.tui.screens.reading import ReadingScreen
+from tui_loop.tui.screens.reading import HelpScreen, ReadingScreen
 
 SMALL, WIDE = (80, 24), (160, 48)
 

@@ -15,7 +15,7 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.shipped import shipped
 from tui_loop.tui.screens import picker
 from tui_loop.tui.screens.new_loop import NewLoopScreen
-from tui_loop.tui.widgets.loop_table import LoopTable
+from tui_loop.tui.screens.picker import LoopTable
 
 SIZES = [(60, 20), (80, 24), (160, 48)]
 

@@ -16,10 +16,8 @@ from textual.screen import Screen
 
 from tests.tui.conftest import OpenApp, Opened, _character_of, on_app, scripted_iteration
 from tui_loop.tui.actions import ACTIONS
-from tui_loop.tui.screens.ask import AskScreen
-from tui_loop.tui.screens.auto import AutoDialog
-from tui_loop.tui.screens.run_dialog import RunDialog
-from tui_loop.tui.screens.tell import InputDialog
+from tui_loop.tui.screens.dialogs import AskScreen, InputDialog
+from tui_loop.tui.screens.run_dialogs import AutoDialog, RunDialog
 
 COUNT = int(os.environ.get("TUI_LOOP_RANDOM_KEYS", "2000"))
 BATCH = 25

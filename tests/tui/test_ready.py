@@ -29,7 +29,7 @@ from tui_loop.core.workflow.holdout import (
     PairedTable,
     record_holdout_evaluation,
 )
-from tui_loop.tui.screens.ask import AskScreen
+from tui_loop.tui.screens.dialogs import AskScreen
 from tui_loop.tui.screens.ready import ReadyScreen
 
 SMALL, WIDE = (80, 24), (160, 48)

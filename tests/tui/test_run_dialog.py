@@ -7,7 +7,7 @@ import shutil
 from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
-from tui_loop.tui.screens.run_dialog import UNCHANGED, RunDialog
+from tui_loop.tui.screens.run_dialogs import UNCHANGED, RunDialog
 from tui_loop.tui.widgets.iterations import DRAFT
 
 SMALL = (80, 24)

@@ -8,26 +8,22 @@ from textual.screen import Screen
 
 from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.tui.screens.again import AgainScreen
-from tui_loop.tui.screens.ask import AskScreen
 from tui_loop.tui.screens.asking import AskingScreen
-from tui_loop.tui.screens.auto import AutoDialog
 from tui_loop.tui.screens.breakdown import BreakdownScreen
 from tui_loop.tui.screens.check import CheckScreen
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.diagnosis import DiagnosisScreen
+from tui_loop.tui.screens.dialogs import AskScreen, InputDialog
 from tui_loop.tui.screens.example import ExampleScreen
-from tui_loop.tui.screens.help import HelpScreen
-from tui_loop.tui.screens.leader import LeaderMenu
 from tui_loop.tui.screens.new_loop import NewLoopScreen
 from tui_loop.tui.screens.patterns import PatternsScreen
 from tui_loop.tui.screens.picker import PickerScreen
 from tui_loop.tui.screens.progress import ProgressScreen
+from tui_loop.tui.screens.prompts import LeaderMenu, SearchLine
 from tui_loop.tui.screens.queue import QueueScreen
-from tui_loop.tui.screens.reading import ReadingScreen
+from tui_loop.tui.screens.reading import HelpScreen, ReadingScreen
 from tui_loop.tui.screens.ready import ReadyScreen
-from tui_loop.tui.screens.run_dialog import RunDialog
-from tui_loop.tui.screens.search import SearchLine
-from tui_loop.tui.screens.tell import InputDialog
+from tui_loop.tui.screens.run_dialogs import AutoDialog, RunDialog
 from tui_loop.tui.screens.training import TrainingScreen
 from tui_loop.tui.workbench.workbench import Workbench
 

@@ -33,8 +33,8 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.snapshot import LoopSnapshot, SnapshotRequest
 from tui_loop.core.workflow.draft import Draft, read_draft, write_draft
 from tui_loop.tui.controllers import drafts
-from tui_loop.tui.screens.ask import AskScreen
-from tui_loop.tui.screens.run_dialog import UNCHANGED, RunDialog
+from tui_loop.tui.screens.dialogs import AskScreen
+from tui_loop.tui.screens.run_dialogs import UNCHANGED, RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.log import LogPane

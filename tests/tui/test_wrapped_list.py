@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 
 from tests.tui.conftest import screen_text
 from tui_loop.tui.themes import THEMES, VARIABLES
-from tui_loop.tui.widgets.wrapped_list import Cell, WrappedList, side_by_side
+from tui_loop.tui.widgets.row_list import Cell, WrappedList, side_by_side
 
 TEXTS = ["short", "one two three four five six seven eight", "", "last of all, and long enough"]
 

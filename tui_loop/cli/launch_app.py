@@ -45,7 +45,7 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
     is_ascii = is_ascii_locale() if settings.ascii is None else settings.ascii
     with own_terminal(memory.folder / "app.log", ascii_only=is_ascii) as terminal:
         from tui_loop.tui.app import LoopApp
-        from tui_loop.tui.driver import driver_on
+        from tui_loop.tui.terminal import driver_on
 
         app = LoopApp(
             folder,

@@ -29,18 +29,15 @@ from tui_loop.core.text.secrets import redacted
 from tui_loop.tui.actions import BY_ID, WORKBENCH_SCOPES, bindings, leader_actions
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
-from tui_loop.tui.editor import opening_words
-from tui_loop.tui.every_resize import EveryResize
-from tui_loop.tui.keys_in_order import KeysInOrder
+from tui_loop.tui.event_order import EveryResize, KeysInOrder
 from tui_loop.tui.messages import MessageLine
 from tui_loop.tui.palette import Commands, Palette
-from tui_loop.tui.screens.ask import AskScreen
-from tui_loop.tui.screens.help import HelpScreen
-from tui_loop.tui.screens.leader import LeaderMenu
-from tui_loop.tui.screens.reading import ReadingScreen, message_lines
-from tui_loop.tui.screens.search import SearchLine
+from tui_loop.tui.screens.dialogs import AskScreen
+from tui_loop.tui.screens.prompts import LeaderMenu, SearchLine
+from tui_loop.tui.screens.reading import HelpScreen, ReadingScreen, message_lines
 from tui_loop.tui.services import AppServices
 from tui_loop.tui.settings import Memory, Settings
+from tui_loop.tui.terminal import opening_words
 from tui_loop.tui.themes import THEMES, VARIABLES
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet

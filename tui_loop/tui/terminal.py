@@ -1,9 +1,4 @@
-"""The terminal that the app draws on, and nothing else may write to.
-
-The app draws on a descriptor of its own; 1 and 2 point at a file, so that neither Python code
-nor C code of any library reaches the screen. In a locale without UTF-8 arrows and the like are
-spelled out where text is laid out (`cells`), and every sign outside ASCII leaves as a plain one.
-"""
+"""The terminal of the app: its stream, its driver, and an editor that borrows it."""
 
 from __future__ import annotations
 
@@ -11,11 +6,15 @@ import codecs
 import io
 import locale
 import os
+import shlex
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from textual.drivers.linux_driver import LinuxDriver
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.plain_ascii import SIGNS
@@ -118,3 +117,121 @@ def _open_log(path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError:
         return os.open(os.devnull, os.O_WRONLY)
+
+
+def driver_on(
+    stream: io.TextIOWrapper, *, can_stop: Callable[[], bool], is_ending: Callable[[], bool]
+) -> type[LinuxDriver]:
+    """A driver that draws on `stream`.
+
+    `can_stop`: whether a shell waits that would continue the app. `is_ending`: whether the app is
+    about to leave the screen for a signal.
+    """
+
+    class TerminalDriver(LinuxDriver):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self._file = stream
+
+        @property
+        def _is_suspended(self) -> bool:
+            """Whether the terminal has been given back to the shell."""
+            return self._must_signal_resume
+
+        def _sigtstp_application(self, *arguments: Any) -> None:
+            """Ignores SIGTSTP where no shell waits, as the system does by default."""
+            if can_stop():
+                super()._sigtstp_application(*arguments)
+
+        def _sigcont_application(self, *arguments: Any) -> None:
+            """Sets the screen up again, unless the app is ending.
+
+            The shell's `bg` stops the app again, since it may not draw then. SIGSTOP left the
+            screen set up: without an end of its threads there would be two to read the keys.
+            """
+            if is_ending() or not self._auto_restart:  # or an editor has the screen
+                return
+            if _is_in_background(self.fileno):
+                os.kill(os.getpid(), signal.SIGSTOP)
+                return  # whatever continued it has called this again
+            if not self._is_suspended:
+                self.suspend_application_mode()
+                self._must_signal_resume = True
+            super()._sigcont_application(*arguments)
+
+        def disable_input(self) -> None:
+            if not self._is_suspended:
+                super().disable_input()
+
+        def stop_application_mode(self) -> None:
+            """Puts the terminal in order; an app that ends while suspended leaves it alone."""
+            if not self._is_suspended:
+                super().stop_application_mode()
+
+        def _get_terminal_size(self) -> tuple[int, int]:
+            try:
+                size = os.get_terminal_size(stream.fileno())
+            except OSError:
+                return 80, 24
+            return (size.columns, size.lines) if size.columns else (80, 24)
+
+    return TerminalDriver
+
+
+def _is_in_background(terminal: int) -> bool:
+    """Whether the terminal belongs to another job."""
+    try:
+        return os.tcgetpgrp(terminal) != os.getpgrp()
+    except OSError:  # it has gone
+        return False
+
+
+# fmt: off
+_PLUS = frozenset((
+    "vi", "vim", "nvim", "view", "gvim", "mvim", "vimx", "vis", "elvis",
+    "nano", "pico", "rnano", "emacs", "emacsclient", "mg", "jed", "zile", "micro",
+    "joe", "jmacs", "jstar", "jpico", "kak", "ne", "mcedit", "gedit", "ee",
+))
+# fmt: on
+"""`+LINE path`."""
+
+_GOTO = frozenset(["code", "code-insiders", "code-oss", "codium", "vscodium", "cursor", "windsurf"])
+"""`-g path:line`."""
+
+_COLON = frozenset(["subl", "sublime_text", "hx", "helix", "zed", "zeditor"])
+"""`path:line`."""
+
+_OPTION = {"kate": "--line", "kwrite": "--line", "idea": "--line", "pycharm": "--line"}
+"""`--line LINE path`."""
+
+
+def opening_words(
+    path: Path, line: int | None = None, environ: Mapping[str, str] | None = None
+) -> list[str]:
+    """The command for $VISUAL, else $EDITOR, else vi; an unknown editor gets the path alone."""
+    words = _editor(os.environ if environ is None else environ)
+    place = str(path) if not str(path).startswith("-") else f"./{path}"  # no option of the editor
+    if line is None or line < 1:
+        return [*words, place]
+    name = os.path.basename(words[0]).lower().partition(".")[0]  # vim.basic, code.exe
+    if name in _PLUS:
+        return [*words, f"+{line}", place]
+    if name in _GOTO:
+        return [*words, "-g", f"{place}:{line}"]
+    if name in _COLON:
+        return [*words, f"{place}:{line}"]
+    if name in _OPTION:
+        return [*words, _OPTION[name], str(line), place]
+    return [*words, place]
+
+
+def _editor(environ: Mapping[str, str]) -> list[str]:
+    for name in ("VISUAL", "EDITOR"):
+        command = environ.get(name, "")
+        try:
+            words = shlex.split(command)
+        except ValueError:  # a quote without its other half
+            words = command.split()
+        if words and words[0]:
+            return words
+    return ["vi"]

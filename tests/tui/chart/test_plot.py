@@ -12,7 +12,7 @@ from tests.work import calls_of
 from tui_loop.core.plot.axis import AXES
 from tui_loop.core.plot.clip import Shown
 from tui_loop.core.plot.series import Series, column_of, smoothed
-from tui_loop.tui.chart.legend import Entry
+from tui_loop.tui.chart.canvas import Entry
 from tui_loop.tui.chart.plot import ChartSpec, Curve, Plot, dashed, not_on_log, plot
 
 MANY = 100_000

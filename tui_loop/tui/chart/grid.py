@@ -17,7 +17,7 @@ from textual.widget import Widget
 from tui_loop.core.plot.metrics import metric_label, metric_text
 from tui_loop.tui.cells import fit, width_of
 from tui_loop.tui.chart import words
-from tui_loop.tui.chart.legend import GAP
+from tui_loop.tui.chart.canvas import GAP
 from tui_loop.tui.chart.plot import ASCII, UNICODE, plot
 from tui_loop.tui.chart.widget import LossChart, painted
 from tui_loop.tui.widgets.pane import entitle

@@ -15,12 +15,43 @@ from tui_loop.tui.actions import bindings
 from tui_loop.tui.chart import view as views
 from tui_loop.tui.chart.curves import ChartRun
 from tui_loop.tui.chart.grid import ChartGrid
-from tui_loop.tui.chart.keyed_chart import KeyedChart
 from tui_loop.tui.chart.metric_list import MetricList
 from tui_loop.tui.chart.view import ChartView, Layout
 from tui_loop.tui.chart.widget import ChartActions, LossChart
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
+
+
+class KeyedChart(LossChart):
+    """A chart that is one box of a screen, with its keys and in the app's colours."""
+
+    BINDINGS = bindings("chart")
+    DEFAULT_CSS = """
+    KeyedChart {
+        border: round $frame;
+        background: $background;
+        border-title-color: $foreground;
+        border-title-style: bold;
+        border-subtitle-color: $tone-muted;
+        &:focus { border: round $tone-accent; border-title-color: $tone-accent; }
+        &:nocolor:focus { border-title-style: bold reverse; }
+        & > .chart--train { color: $tone-train; }
+        & > .chart--train-raw { color: $tone-train; text-style: dim; }
+        & > .chart--eval { color: $tone-eval; }
+        & > .chart--overlay-1 { color: $tone-overlay; }
+        & > .chart--overlay-1-raw { color: $tone-overlay; text-style: dim; }
+        & > .chart--overlay-2 { color: $tone-overlay-2; }
+        & > .chart--overlay-2-raw { color: $tone-overlay-2; text-style: dim; }
+        & > .chart--overlay-3 { color: $tone-overlay-3; }
+        & > .chart--overlay-3-raw { color: $tone-overlay-3; text-style: dim; }
+        & > .chart--overlay-4 { color: $tone-overlay-4; }
+        & > .chart--overlay-4-raw { color: $tone-overlay-4; text-style: dim; }
+        & > .chart--axis { color: $tone-muted; }
+        & > .chart--muted { color: $tone-muted; }
+        & > .chart--bad { color: $tone-bad; }
+    }
+    """
+
 
 WIDE = 90
 """From so many cells on, the list of metrics has room beside the chart, else it is below it."""

@@ -18,8 +18,7 @@ from tui_loop.core.plot.clip import Shown, outside, shown_range
 from tui_loop.core.plot.scale import Scale, Tick, value_ticks
 from tui_loop.core.plot.series import Extremes, Series, column_of, per_column
 from tui_loop.core.text.figures import brief_number
-from tui_loop.tui.chart.canvas import Canvas, Cell
-from tui_loop.tui.chart.legend import Entry, draw_legend, legend_lines
+from tui_loop.tui.chart.canvas import Canvas, Cell, Entry, draw_legend, legend_lines
 
 Places = list[tuple[float, float]]
 """Points of a layer, from 0 to 1 each way."""

@@ -11,8 +11,8 @@ from tui_loop.core.plot.axis import Axis, place_text, range_text
 from tui_loop.core.plot.metrics import figure, is_smoothed, metric_label, metric_text
 from tui_loop.core.plot.track import Found
 from tui_loop.core.text.figures import brief_number
+from tui_loop.tui.chart.canvas import Entry
 from tui_loop.tui.chart.curves import Curves, Runs
-from tui_loop.tui.chart.legend import Entry
 from tui_loop.tui.chart.plot import Look
 from tui_loop.tui.chart.view import ChartView
 

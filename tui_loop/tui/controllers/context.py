@@ -21,8 +21,7 @@ from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.hints import in_keys
-from tui_loop.tui.screens.ask import Answer, AskScreen
-from tui_loop.tui.screens.consent import ConsentScreen
+from tui_loop.tui.screens.dialogs import Answer, AskScreen, ConsentScreen
 from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.toned import Part

@@ -14,8 +14,8 @@ from tui_loop.tui.controllers.comparison import ComparisonController
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.controllers.live_screen import LiveScreen
-from tui_loop.tui.diagnosis_lines import evidence_of, why_nothing
 from tui_loop.tui.screens.diagnosis import DiagnosisProgress, DiagnosisScreen, fault_lines
+from tui_loop.tui.widgets.diagnosis_list import evidence_of, why_nothing
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import DRAFT
 

@@ -12,9 +12,9 @@ from tui_loop.core.examples.query import Query, has_terms, parse, toggle_terms
 from tui_loop.core.examples.view import Order
 from tui_loop.core.snapshot import Examples
 from tui_loop.tui.controllers.context import Context
-from tui_loop.tui.iteration_columns import IterationChoice, choice_of
 from tui_loop.tui.screens.breakdown import BreakdownScreen, Line, breakdown_lines
 from tui_loop.tui.widgets.failures import Choice, FailuresPane
+from tui_loop.tui.widgets.iteration_columns import IterationChoice, choice_of
 from tui_loop.tui.widgets.iterations import IterationsPane
 
 COMPLETE_TERMS = ("is:", "cause:")

@@ -12,9 +12,9 @@ from tui_loop.tui.chart.pane import ChartPane
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.controllers.examples import ExamplesController, text_of
-from tui_loop.tui.screens.details import detail_lines
+from tui_loop.tui.iteration_lines import detail_lines
+from tui_loop.tui.screens.dialogs import InputDialog
 from tui_loop.tui.screens.reading import ReadingScreen
-from tui_loop.tui.screens.tell import InputDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.field_list import WHY

@@ -11,7 +11,7 @@ from tui_loop.core.workflow.draft import read_draft
 from tui_loop.tui.cells import flat
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
-from tui_loop.tui.screens.tell import InputDialog
+from tui_loop.tui.screens.dialogs import InputDialog
 from tui_loop.tui.widgets.toned import Part
 
 

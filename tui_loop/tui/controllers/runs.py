@@ -15,7 +15,7 @@ from tui_loop.core.text.figures import counted, percent
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
-from tui_loop.tui.screens.run_dialog import RunDialog
+from tui_loop.tui.screens.run_dialogs import RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.toned import Part

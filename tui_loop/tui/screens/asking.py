@@ -13,13 +13,12 @@ from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import ModelClient
 from tui_loop.tui.cells import flat
-from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.hints import in_keys
 from tui_loop.tui.services import services_of
-from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.bar import Bar, key_pieces
+from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.text_input import TextInput
 from tui_loop.tui.widgets.toned import Part
 
 POLL_SECONDS = 0.1

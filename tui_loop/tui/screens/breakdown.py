@@ -19,8 +19,7 @@ from tui_loop.core.examples.breakdown import (
 )
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.footer import key_pieces
-from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList

@@ -15,10 +15,9 @@ from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
-from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.hints import in_keys
 from tui_loop.tui.services import services_of
-from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet

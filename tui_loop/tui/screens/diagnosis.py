@@ -16,8 +16,11 @@ from tui_loop.core.text.figures import brief
 from tui_loop.core.workflow.readiness import Checklist
 from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.cells import flat
-from tui_loop.tui.diagnosis_lines import (
+from tui_loop.tui.hints import in_keys
+from tui_loop.tui.widgets.bar import Bar, Piece, key_pieces
+from tui_loop.tui.widgets.diagnosis_list import (
     WIDE,
+    DiagnosisList,
     Entry,
     Key,
     entries_of,
@@ -26,10 +29,6 @@ from tui_loop.tui.diagnosis_lines import (
     ready_entries,
     text_of,
 )
-from tui_loop.tui.footer import key_pieces
-from tui_loop.tui.hints import in_keys
-from tui_loop.tui.widgets.bar import Bar, Piece
-from tui_loop.tui.widgets.diagnosis_list import DiagnosisList
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 

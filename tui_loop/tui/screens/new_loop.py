@@ -21,7 +21,6 @@ from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.backend import Backend, DatasetPreview, NewLoop
 from tui_loop.tui.cells import flat
 from tui_loop.tui.data_files import Offers, offers, suggested_name
-from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.latest_only_worker import LatestOnlyWorker
 from tui_loop.tui.screens.new_loop_state import (
     CREATE,
@@ -32,9 +31,8 @@ from tui_loop.tui.screens.new_loop_state import (
     Seen,
 )
 from tui_loop.tui.services import services_of
-from tui_loop.tui.widgets.bar import Bar
-from tui_loop.tui.widgets.choices import ChoiceList
-from tui_loop.tui.widgets.form import FormInput, FormLabels, FormRow
+from tui_loop.tui.widgets.bar import Bar, key_pieces
+from tui_loop.tui.widgets.form import ChoiceList, FormInput, FormLabels, FormRow
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
+import msgspec
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
@@ -11,18 +13,189 @@ from textual.widget import Widget
 
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.patterns.all_patterns import Patterns
-from tui_loop.core.patterns.pattern import Pattern
+from tui_loop.core.patterns.pattern import Pattern, by_field, shown
+from tui_loop.core.patterns.trials import Trial
+from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.footer import key_pieces
-from tui_loop.tui.pattern_lines import EvidenceList, PatternList, pattern_lines
+from tui_loop.tui.cells import flat
 from tui_loop.tui.screens.rows import fault_lines
 from tui_loop.tui.services import services_of
-from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.pane import entitle
-from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.searching import Searchable
+from tui_loop.tui.widgets.row_list import Cell, RowList, WrappedList
+from tui_loop.tui.widgets.search import Searchable
 from tui_loop.tui.widgets.sheet import Sheet
+from tui_loop.tui.widgets.toned import Part
+
+WEIGHTS = {"law": ("●", "accent"), "so far": ("○", "muted")}
+"""The sign of what holds for more than half of the runs, as sure as can be, and of the rest."""
+
+ROLE, VALUE, CAME, CLAIM = 8, 10, 19, 24
+COUNT, LEAST_CLAIM = 9, 10
+
+
+class PatternList(WrappedList):
+    """A heading a field, then its patterns, whose sentences wrap."""
+
+    def __init__(self) -> None:
+        super().__init__("pattern-list")
+        self.rows: list[Pattern | str] = []
+        self.why_empty: list[str] = []
+
+    @property
+    def pattern(self) -> Pattern | None:
+        """The one under the cursor."""
+        row = self.rows[self.cursor] if self.cursor < len(self.rows) else None
+        return row if isinstance(row, Pattern) else None
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    def key_of(self, index: int) -> Hashable:
+        row = self.rows[index] if index < len(self.rows) else ""
+        if isinstance(row, str):
+            return row
+        return row.kind, row.field, row.base, row.is_lora, row.outcome, row.side
+
+    def is_selectable(self, index: int) -> bool:
+        return isinstance(self.rows[index], Pattern)
+
+    def empty(self) -> list[str]:
+        return self.why_empty
+
+    def show(self, patterns: Sequence[Pattern]) -> None:
+        """Lists them, the cursor on the one that it was on."""
+        fresh: list[Pattern | str] = []
+        for field, group in by_field(patterns).items():
+            fresh += [field, *group]
+        if fresh != self.rows:
+            key = self.key_of(self.cursor) if self.rows else None
+            self.rows = fresh
+            self.rows_changed(key)
+
+    def cells(self, index: int, width: int) -> list[Cell]:
+        row = self.rows[index]
+        if isinstance(row, str):
+            return [([("  ", "")], 2), ([(row, "strong")], width - 2)]
+        sign, tone = WEIGHTS[row.weight]
+        count = f"{row.count} of {row.total} "
+        size = max(COUNT, len(count))
+        return [
+            ([self.pointer(index)], 2),
+            ([(f"{sign} ", tone)], 2),
+            ([(count, "muted")], size),
+            ([(flat(row.sentence), "")], width - 4 - size),
+        ]
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """An iteration behind a pattern, or one that it is held against."""
+
+    place: str
+    trial: Trial | None
+    is_other: bool
+
+
+class EvidenceList(WrappedList):
+    """The iterations behind a pattern; those of the loop that is open can be gone to."""
+
+    def __init__(self, loop: str) -> None:
+        super().__init__("evidence-list")
+        self.rows: list[Behind] = []
+        self._loop = loop
+        self._pattern: Pattern | None = None
+
+    @property
+    def place(self) -> str:
+        """`loop/N` under the cursor."""
+        return self.rows[self.cursor].place if self.cursor < len(self.rows) else ""
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
+
+    def show_of(self, pattern: Pattern, found: Patterns) -> None:
+        """Lists what a pattern rests on, then what it is held against."""
+        self._pattern = pattern
+        by_place = {each.place: each for each in found.trials}
+        self.show(
+            [
+                Behind(place, by_place.get(place), is_other)
+                for places, is_other in ((pattern.iterations, False), (pattern.others, True))
+                for place in places
+            ]
+        )
+
+    def show(self, rows: Sequence[Behind]) -> None:
+        """Lists these, from the first one on where they are others than before."""
+        if list(rows) != self.rows:
+            self.rows = list(rows)
+            self.rows_changed()
+            self.set_cursor(0, tell=False)
+
+    def cells(self, index: int, width: int) -> list[Cell]:
+        row, pattern = self.rows[index], self._pattern
+        is_here = row.place.startswith(f"{self._loop}/")
+        room = max(16, width - ROLE - VALUE - CAME - CLAIM)
+        place_width = min(room, max(len(each.place) for each in self.rows))
+        cells: list[Cell] = [
+            ([self.pointer(index)], 2),
+            ([("against" if row.is_other else "", "muted")], ROLE),
+            ([(flat(row.place), "" if is_here else "muted")], place_width),
+        ]
+        if row.trial is None or pattern is None:
+            return cells
+        came, tone = _came(row.trial)
+        left = width - 2 - ROLE - place_width - 2 - VALUE - 1 - CAME
+        return [
+            *cells,
+            ([("  ", "")], 2),
+            ([(flat(shown(row.trial.value(pattern.field))), "strong")], VALUE),
+            ([(" ", "")], 1),
+            ([(came, tone)], CAME),
+            ([(_claim(row.trial, pattern), "muted")], max(LEAST_CLAIM, left)),
+        ]
+
+
+def pattern_lines(pattern: Pattern) -> list[list[Part]]:
+    """A pattern in full."""
+    sign, tone = WEIGHTS[pattern.weight]
+    lines: list[list[Part]] = [[(f"{sign} ", tone), (flat(pattern.sentence), "")]]
+    if pattern.otherwise:
+        lines.append([("  ", ""), (f"but {flat(pattern.otherwise)}", "warn")])
+    lines.append([("  ", ""), (pattern.figures, "muted")])
+    return lines
+
+
+def _came(trial: Trial) -> tuple[str, str]:
+    """What came of a trial."""
+    if trial.ended == "diverged":
+        return "✗ diverged", "bad"
+    if trial.ended == "oom":
+        return "✗ out of memory", "bad"
+    if trial.ended != "finished":
+        return trial.ended, "muted"
+    if trial.score is None:
+        has_loss = trial.eval_loss is not None
+        return f"loss {figures.loss(trial.eval_loss)}" if has_loss else "finished", ""
+    gain = f", {100 * trial.gain:+.0f} on base" if trial.gain is not None else ""
+    return f"{figures.percent(trial.score)}{gain}", ""
+
+
+def _claim(trial: Trial, pattern: Pattern) -> str:
+    """The claim that a pattern rests on; one that is only consistent ends in `?`."""
+    against, words = f"{trial.parent}", trial.against_parent
+    if pattern.outcome == "no better":
+        against, words = "base", trial.against_base
+    elif pattern.kind != "direction":
+        return ""
+    sure = words.removeprefix("consistent with ")
+    brief = "no diff" if sure.startswith("no difference") else sure
+    with_replicates = ", replicates" if trial.replicates > 1 and against != "base" else ""
+    return f"vs {against}: {brief}{'?' if sure != words else ''}{with_replicates}" if words else ""
+
 
 FOOTER = ("list.open", "patterns.part", "patterns.open", "patterns.copy", "app.back", "app.help")
 EMPTY = [

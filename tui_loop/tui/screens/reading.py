@@ -1,4 +1,4 @@
-"""A screen to read: one sheet in a frame, left with esc."""
+"""Screens to read: lines in a frame, the messages of the session, the help."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from tui_loop.tui.footer import key_pieces
+from tui_loop.tui.actions import ACTIONS, SCOPES, keys_of
+from tui_loop.tui.cells import fit
 from tui_loop.tui.messages import Message
-from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
@@ -59,3 +60,55 @@ def message_lines(messages: Sequence[Message]) -> list[list[Part]]:
         ]
         for each in reversed(messages)
     ]
+
+
+WIDTH, KEYS = 75, 20
+"""Cells of a line, all of which a terminal of 80 columns shows, and those of the keys."""
+
+SIGNS: tuple[tuple[str, str], ...] = (
+    ("better, worse", "the change: replicates of both configs bear it out"),
+    ("better? no diff?", "only consistent with it: one run cannot tell a change from noise"),
+    ("✓ ✗ ≈", "of a prediction: as expected or confirmed, against it, too close to call"),
+    ("● ◐ ○", "of a finding: alarm, warning, note"),
+    ("+21 ±15", "difference of scores in points, with half its 95% interval"),
+    ("• !", "a field that differs from the parent, a field with a problem"),
+    ("✓ ✗ ·", "passed, failed, not scored; ✗✗✓ over the iterations, | new reference"),
+    ("↑ ↓", "fixed, broken against the parent or the marked one"),
+    ("⚑ +1", "somebody said something of it; it has one more cause"),
+    ("m", "marked: compared with and laid over the selected one"),
+)
+
+
+class HelpScreen(ReadingScreen):
+    """The keys, by place."""
+
+    def __init__(self, first: tuple[str, ...], keymap: dict[str, str]) -> None:
+        super().__init__("Help", help_lines(first, keymap))
+
+
+def help_lines(first: tuple[str, ...], keymap: dict[str, str]) -> list[list[Part]]:
+    """Lines of keys and what they do; the scopes in `first` come first."""
+    order = [*first, *(scope for scope in SCOPES if scope not in first)]
+    lines: list[list[Part]] = []
+    for scope in order:
+        mine = [action for action in ACTIONS if action.scope == scope]
+        if not mine:
+            continue
+        if lines:
+            lines.append([])
+        lines.append([(SCOPES[scope], "strong")])
+        longest = max(len(action.id) for action in mine)
+        for action in mine:
+            keys = "  ".join(keys_of(action, keymap))
+            keys = keys if len(keys) <= KEYS - 4 else keys.replace("  ", " ")
+            lines.append(
+                [
+                    (fit(f"  {keys}", KEYS), "accent"),
+                    (fit(action.description, WIDTH - KEYS - longest), ""),
+                    (action.id, "muted"),
+                ]
+            )
+    lines += [[], [("Signs", "strong")]]
+    lines += [[(fit(f"  {sign}", KEYS), "accent"), (words, "")] for sign, words in SIGNS]
+    lines += [[], [("Keys are remapped by id in config.toml: tui-loop keys says how.", "muted")]]
+    return lines

@@ -26,9 +26,8 @@ from tui_loop.tui.hints import in_keys
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
-from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.row_list import Cell, RowList, WrappedList
 from tui_loop.tui.widgets.toned import Part
-from tui_loop.tui.widgets.wrapped_list import Cell, WrappedList
 
 POLL_SECONDS = 0.1
 SIGNS = {

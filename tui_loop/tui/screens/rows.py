@@ -11,12 +11,11 @@ from textual.screen import Screen
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
-from tui_loop.tui.footer import key_pieces
 from tui_loop.tui.hints import in_keys
-from tui_loop.tui.widgets.bar import Bar
+from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.searching import Searchable
+from tui_loop.tui.widgets.search import Searchable
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
 

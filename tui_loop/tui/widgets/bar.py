@@ -1,4 +1,4 @@
-"""A single line of parts, left and right, some of which can be clicked."""
+"""A single line of parts, left and right, some of which can be clicked, such as keys."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 from textual import events
 from textual.strip import Strip
 
+from tui_loop.tui.actions import BY_ID, keys_of
 from tui_loop.tui.cells import fit, flat, width_of
 from tui_loop.tui.widgets.toned import Toned
 
@@ -77,3 +78,22 @@ class Bar(Toned, can_focus=False):
             kept.append(piece)
             room -= size
         return [*kept, Piece(" " * room), *right]
+
+
+HOMES = {"app": "app", "list": "focused", "sheet": "focused"}
+"""Whose the actions of a scope are, where they are not the screen's."""
+
+
+def key_pieces(ids: Sequence[str], keymap: dict[str, str], *, typing: bool = False) -> list[Piece]:
+    """The named actions: key, word. `typing`: while a sign that is typed is no key."""
+    pieces = [Piece(" ")]
+    for name in ids:
+        action = BY_ID[name]
+        words = f" {action.short or action.description}  "
+        keys = keys_of(action, keymap)
+        longer = [key for key in keys if len(key) > 1]
+        key = longer[0] if typing and longer else keys[0]
+        pieces.append(Piece(key, "accent"))
+        home = HOMES.get(action.scope, "screen")
+        pieces.append(Piece(words, "muted", f"{home}.{action.call}"))
+    return pieces

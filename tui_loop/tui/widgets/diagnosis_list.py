@@ -1,15 +1,264 @@
-"""A list of entries of several lines: the cursor goes from entry to entry and marks all of one."""
+"""A diagnosis as a list: its entries, and what they are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
+from itertools import groupby
+from typing import Literal
 
+import msgspec
 from textual import events
 from textual.strip import Strip
 
-from tui_loop.tui.diagnosis_lines import Entry, Key, Row, laid_out
+from tui_loop.core.diagnosis.apply_suggestions import suggested_by
+from tui_loop.core.diagnosis.findings import (
+    EXAMPLES_KEPT,
+    GLYPHS,
+    Diagnosis,
+    Finding,
+    Suggestion,
+    cause_words,
+    expected,
+    kind_words,
+    tried_already,
+    verdict_words,
+)
+from tui_loop.core.record.structs import LIVE, Iteration
+from tui_loop.core.text.figures import counted
+from tui_loop.core.workflow.readiness import Checklist
+from tui_loop.tui.cells import fit, width_of
+from tui_loop.tui.iteration_lines import VERDICT_TONES
 from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.sheet import wrapped
 from tui_loop.tui.widgets.toned import Part
+
+TONES = {"alarm": "bad", "warning": "warn", "note": "muted"}
+STANDINGS = {"met": ("✓", "good"), "not met": ("✗", "bad"), "open": ("?", "warn")}
+KIND, WIDE = 25, 110
+"""Cells of a kind where it has a column of its own, and from which width on it has."""
+
+NO_FIELD = "no change of the config; selected, it goes into the reason"
+
+KEPT = "\xa0"
+"""A blank at which no line is broken."""
+
+Key = tuple[str, str]
+"""What names an entry, also when the diagnosis is made anew."""
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """Where a finding is to be seen; `at`: the step, or the other iteration."""
+
+    kind: Literal["examples", "step", "iteration"]
+    words: str
+    at: int = 0
+
+
+class Paragraph(msgspec.Struct, frozen=True):
+    """A wrapped text; `lead` stands before its first line, and the others are indented as far."""
+
+    lead: tuple[Part, ...]
+    body: tuple[Part, ...] = ()
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Paragraphs that belong together; the cursor passes over those that are about nothing."""
+
+    paragraphs: tuple[Paragraph, ...]
+    about: Finding | Suggestion | None = None
+
+    @property
+    def key(self) -> Key | None:
+        """None for what is no place for the cursor."""
+        return None if self.about is None else key_of(self.about)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One line of the list, and the number of its entry."""
+
+    parts: list[Part]
+    entry: int
+    is_first: bool
+
+
+def key_of(about: Finding | Suggestion) -> Key:
+    """Two findings of a kind differ in what they say, two suggestions in what they do."""
+    if isinstance(about, Suggestion):
+        return f"{about.name}/", about.action
+    return about.kind, about.message
+
+
+def entries_of(diagnosis: Diagnosis, selected: Collection[Key], *, is_wide: bool) -> list[Entry]:
+    """The verdict first, then findings with what answers them, then the other suggestions."""
+    entries: list[Entry] = []
+    verdict = diagnosis.verdict
+    if verdict is not None:
+        sign, _, words = verdict_words(verdict.word)
+        by = suggested_by(verdict.suggestion)
+        lead: list[Part] = [
+            (f"  {sign} ", VERDICT_TONES.get(sign, "")),
+            (f"{verdict.word}  ", "strong"),
+        ]
+        entries.append(
+            Entry(
+                (
+                    Paragraph(tuple(lead), ((verdict.sentence or words, ""),)),
+                    *([Paragraph((("    ", ""),), ((f"taken from {by}", "muted"),))] * bool(by)),
+                )
+            )
+        )
+    left = list(diagnosis.suggestions)
+    for kind, group in groupby(diagnosis.findings, key=lambda each: each.kind):
+        answers = [each for each in left if each.finding == kind]
+        left = [each for each in left if each.finding != kind]
+        for finding in group:
+            seen = evidence_of(finding, diagnosis.number)
+            entries += [*_gap(entries), _finding(finding, seen, is_wide=is_wide)]
+        entries += [_suggestion(each, selected) for each in answers]
+    if left:
+        heading = "other suggestions" if diagnosis.findings else "suggestions"
+        entries += [*_gap(entries), Entry((Paragraph(((f"  {heading}", "muted"),)),))]
+        entries += [_suggestion(each, selected) for each in left]
+    return entries
+
+
+def evidence_of(finding: Finding, number: int) -> Evidence | None:
+    """Where a finding of iteration `number` is to be seen; None where its sentence is all."""
+    others = [each for each in finding.iterations if each != number]
+    if finding.examples:
+        count = counted(len(finding.examples), "example")
+        is_cut = len(finding.examples) == EXAMPLES_KEPT
+        return Evidence("examples", f"the first {count}" if is_cut else count)
+    if finding.steps:
+        return Evidence("step", f"step {finding.steps[0]}", finding.steps[0])
+    if others:
+        return Evidence("iteration", f"against {others[0]}", others[0])
+    return None
+
+
+def ready_entries(checks: Checklist | None) -> list[Entry]:
+    """How it stands with being ready, in a line; nothing where there is no checklist."""
+    if checks is None:
+        return []
+    met = sum(each.status == "met" for each in checks.items)
+    body: list[Part] = [(f"{met} of {len(checks.items)} met", "strong" if not checks.unmet else "")]
+    for each in checks.items:
+        sign, tone = STANDINGS[each.status]
+        body += [(" · ", "muted"), (f"{sign} ", tone), (each.title, "muted")]
+        if each.status == "not met":
+            body.append((f" ({each.figure})", ""))
+    lead: tuple[Part, ...] = (("  ready?  ", "strong"),)
+    return [Entry((Paragraph(()),)), Entry((Paragraph(lead, tuple(body)),))]
+
+
+def plain_entries(*texts: str) -> list[Entry]:
+    """Plain words, for where there is no diagnosis."""
+    lines = [
+        Paragraph((("  ", ""),), ((text, "muted" if at else ""),)) for at, text in enumerate(texts)
+    ]
+    return [Entry(tuple(lines))]
+
+
+def why_nothing(iteration: Iteration | None) -> tuple[str, ...]:
+    """Why there is nothing to say of an iteration, and when there will be; None is the draft."""
+    if iteration is None:
+        return (
+            "nothing to say yet: the draft has not run",
+            "[ goes to what has; esc leaves, and r runs it then",
+        )
+    number = iteration.number
+    if iteration.state == "queued":
+        return (f"nothing to say yet: {number} has not begun", "esc leaves, and R starts it then")
+    if iteration.state in LIVE:
+        return (f"nothing to say yet: {number} is running", "what is to be said comes at its end")
+    if iteration.state == "unreadable":
+        return (f"nothing to say: {number} cannot be read", "esc leaves, and enter on it says why")
+    if number == 0:
+        return (
+            "nothing to say yet: 0 is the base, before any training",
+            "it is what the iterations are measured against; ] goes to the next one",
+        )
+    return (
+        f"nothing stands out in {number}",
+        "no finding, and nothing to suggest: its failures are the next thing to read: esc, then 4",
+    )
+
+
+def laid_out(entries: Sequence[Entry], width: int) -> list[Row]:
+    """The entries as lines of at most `width` cells."""
+    rows: list[Row] = []
+    for number, entry in enumerate(entries):
+        lines = [line for each in entry.paragraphs for line in _lines(each, width)]
+        rows += [Row(line, number, not at) for at, line in enumerate(lines)]
+    return rows
+
+
+def text_of(entries: Sequence[Entry]) -> str:
+    """What is copied."""
+    lines = [
+        "".join(text for text, _ in (*each.lead, *each.body)).rstrip()
+        for entry in entries
+        for each in entry.paragraphs
+    ]
+    return "\n".join(line.removeprefix("  ") for line in lines).replace(KEPT, " ")
+
+
+def _finding(finding: Finding, seen: Evidence | None, *, is_wide: bool) -> Entry:
+    tone, kind = TONES[finding.severity], kind_words(finding.kind)
+    sign: Part = (f"  {GLYPHS[finding.severity]} ", tone)
+    message: list[Part] = [(finding.message, "")]
+    if seen is not None:
+        message.append((f"  →{KEPT}{seen.words.replace(' ', KEPT)}", "muted"))
+    if is_wide:
+        lead: tuple[Part, ...] = (sign, (fit(kind, KIND - 2) + "  ", "strong"))
+    else:
+        lead, message = (sign,), [(f"{kind}  ", "strong"), *message]
+    paragraphs = [Paragraph(lead, tuple(message))]
+    remark = cause_words(finding) or (f"but: {finding.otherwise}" if finding.otherwise else "")
+    if remark:
+        blank = " " * sum(width_of(text) for text, _ in lead)
+        paragraphs.append(Paragraph(((blank, ""),), ((remark, "muted"),)))
+    return Entry(tuple(paragraphs), finding)
+
+
+def _suggestion(suggestion: Suggestion, selected: Collection[Key]) -> Entry:
+    is_selected = key_of(suggestion) in selected
+    box: Part = ("    [x] ", "accent") if is_selected else ("    [ ] ", "muted")
+    details: list[Part] = []
+    if suggestion.expects is not None:
+        details.append((expected(suggestion.expects), ""))
+    if suggestion.record:
+        details.append((suggestion.record, ""))
+    if tried := tried_already(suggestion):
+        details.append((tried, "warn"))
+    confidence = f"{suggestion.confidence} confidence"
+    ground = f"{confidence}: {suggestion.ground}" if suggestion.ground else confidence
+    details.append((ground, "muted"))
+    if not suggestion.changes:
+        details.append((NO_FIELD, "muted"))
+    body = [part for each in details for part in (each, (" · ", "muted"))][:-1]
+    return Entry(
+        (
+            Paragraph((box,), ((suggestion.action, "strong" if is_selected else ""),)),
+            Paragraph(((" " * 8, ""),), tuple(body)),
+        ),
+        suggestion,
+    )
+
+
+def _gap(entries: Sequence[Entry]) -> list[Entry]:
+    """A blank line between what was and what comes."""
+    return [Entry((Paragraph(()),))] if entries else []
+
+
+def _lines(paragraph: Paragraph, width: int) -> list[list[Part]]:
+    indent = sum(width_of(text) for text, _ in paragraph.lead)
+    if not paragraph.body:
+        return [list(paragraph.lead)]
+    found = wrapped([("", ""), *paragraph.body], max(8, width - indent))
+    blank: Part = (" " * indent, "")
+    lines = [[(text.replace(KEPT, " "), tone) for text, tone in line] for line in found]
+    return [[*(paragraph.lead if not at else (blank,)), *line] for at, line in enumerate(lines)]
 
 
 class DiagnosisList(RowList):

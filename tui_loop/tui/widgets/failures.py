@@ -26,7 +26,7 @@ from tui_loop.tui.latest_only_worker import LatestOnlyWorker
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.example_list import ExampleList
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.searching import SearchablePane
+from tui_loop.tui.widgets.search import SearchablePane
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
 

@@ -1,9 +1,11 @@
-"""A line to type in, hidden until it is opened; what it gets is accepted or it stays open."""
+"""Lines to type in: a safe input, and one that is hidden until it is opened."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rich.highlighter import Highlighter
+from rich.text import Text
 from textual.message import Message
 from textual.suggester import SuggestionReady
 from textual.widget import Widget
@@ -12,7 +14,27 @@ from textual.widgets.input import Selection
 
 from tui_loop.core.examples.completion import Completion
 from tui_loop.tui.actions import bindings
-from tui_loop.tui.widgets.text_input import TextInput
+from tui_loop.tui.cells import sign_for_sign
+
+
+class _Gate(Highlighter):
+    """Replaces signs by visible ones; as many, since the cursor counts them."""
+
+    def __call__(self, text: str | Text) -> Text:
+        plain = text if isinstance(text, str) else text.plain
+        return Text(sign_for_sign(plain), no_wrap=True, overflow="ignore", end="")
+
+    def highlight(self, text: Text) -> None:
+        return
+
+
+class TextInput(Input):
+    """One line, without a blinking cursor."""
+
+    def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
+        super().__init__(value, placeholder=placeholder, compact=True, highlighter=_Gate(), id=id)
+        self.cursor_blink = False
+
 
 Complete = Callable[[str], Sequence[Completion]]
 

@@ -32,11 +32,13 @@ from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import loss, percent
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.iteration_columns import (
+from tui_loop.tui.iteration_lines import VERDICT_TONES, claim_tone, note_on, state_part
+from tui_loop.tui.widgets.iteration_columns import (
     CLAIM,
     COLUMNS,
     SIGN,
     Column,
+    ColumnsScreen,
     IterationChoice,
     Room,
     cell_text,
@@ -45,10 +47,8 @@ from tui_loop.tui.iteration_columns import (
     room_of,
     whole_number,
 )
-from tui_loop.tui.iteration_lines import VERDICT_TONES, claim_tone, note_on, state_part
-from tui_loop.tui.screens.columns import ColumnsScreen
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.searching import SearchablePane
+from tui_loop.tui.widgets.search import SearchablePane
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
 

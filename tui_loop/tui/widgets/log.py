@@ -11,9 +11,8 @@ from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.services import services_of
-from tui_loop.tui.text_search import TextSearch
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.searching import SearchablePane
+from tui_loop.tui.widgets.search import SearchablePane, TextSearch
 from tui_loop.tui.widgets.toned import Part
 
 LEVELS = ("all", "no steps", "warnings")

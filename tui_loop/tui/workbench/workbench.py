@@ -21,9 +21,8 @@ from tui_loop.tui.chart.curves import ChartRun, chart_run
 from tui_loop.tui.chart.pane import ChartPane
 from tui_loop.tui.chart.plot import warm_up
 from tui_loop.tui.chart.view import view_from
-from tui_loop.tui.controllers.autopilot import AutopilotController
 from tui_loop.tui.controllers.checks import ChecksController
-from tui_loop.tui.controllers.comparison import ComparisonController
+from tui_loop.tui.controllers.comparison import ComparisonController, ProgressController
 from tui_loop.tui.controllers.context import (
     MAX_MARKS,
     Context,
@@ -38,10 +37,9 @@ from tui_loop.tui.controllers.filters import FiltersController
 from tui_loop.tui.controllers.iterations import IterationsController
 from tui_loop.tui.controllers.loop import LoopController
 from tui_loop.tui.controllers.patterns import PatternsController
-from tui_loop.tui.controllers.progress import ProgressController
-from tui_loop.tui.controllers.queue import QueueController
 from tui_loop.tui.controllers.readiness import ReadinessController
 from tui_loop.tui.controllers.runs import RunsController
+from tui_loop.tui.controllers.unattended import AutopilotController, QueueController
 from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.status import status_line
 from tui_loop.tui.widgets.bar import Bar, Piece

@@ -1,16 +1,18 @@
-"""The menu of a leader key: the commands behind it, each with the key that comes next."""
+"""Prompts over the footer: the menu of a leader key, and the search line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
+from textual.widgets import Input
 
 from tui_loop.tui.actions import SCOPES, Action, bindings_of
 from tui_loop.tui.cells import fit
+from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.toned import Part
@@ -78,3 +80,44 @@ class LeaderMenu(ModalScreen[str]):
                 lines.append(parts)
         self.sheet.show(lines)
         self.sheet.styles.height = len(lines)
+
+
+class SearchLine(ModalScreen[str | None]):
+    """Returns what was searched for, None for esc; calls `changed` with every key."""
+
+    BINDINGS = bindings_of("app.back")
+    DEFAULT_CSS = """
+    SearchLine { align: center bottom; background: $background 0%; }
+    SearchLine:ansi { background: ansi_default; }
+    SearchLine > Horizontal {
+        height: 1; margin-bottom: 1; background: $row-cursor;
+        & > Sheet { width: 3; height: 1; background: $row-cursor; }
+        & > TextInput { width: 1fr; background: $row-cursor; &:focus { background: $row-cursor; } }
+    }
+    """
+
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        super().__init__()
+        self._changed = changed
+        self.field = TextInput(
+            placeholder="search: enter keeps the match, n and N find the next and previous one"
+        )
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Sheet([[("/", "accent")]], is_note=True)
+            yield self.field
+
+    def on_mount(self) -> None:
+        self.field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._changed(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.dismiss(event.value)
+
+    def action_back(self) -> None:
+        self.dismiss(None)

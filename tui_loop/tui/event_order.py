@@ -1,17 +1,18 @@
-"""Keys one after the other: each is dealt with before the next finds out who has the focus.
-
-On a slow link several keys come in one packet. Textual hands them all to the widget that has
-the focus at that moment, so that of `/word` the word would miss the field which `/` opens.
-"""
+"""Events in order: a key waits for the one before, and every change of a size is sent."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 from textual import events
+from textual._compositor import Compositor, CompositorMap, ReflowResult
 from textual.app import App
+from textual.geometry import Size
 from textual.message_pump import MessagePump
+from textual.screen import Screen
+from textual.widget import Widget
 
 HOPS = 3
 """Rounds through the focused widget's parents: the key, what it causes, and the new focus."""
@@ -64,3 +65,31 @@ class KeysInOrder(App[None]):
                 if widget is self or widget._parent is None:
                     break
                 widget = widget._parent
+
+
+class EveryResize(App[None]):
+    """An app whose screens send every resize event."""
+
+    def _register(self, parent: MessagePump, *widgets: Widget, **place: Any) -> list[Widget]:
+        for widget in widgets:
+            if isinstance(widget, Screen) and not widget.is_running:
+                widget._compositor = _Remembering()
+        return super()._register(parent, *widgets, **place)  # type: ignore[arg-type]
+
+
+class _Remembering(Compositor):
+    """Compares a layout with the one whose events were sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last_sent: CompositorMap = {}
+
+    def reflow(self, parent: Widget, size: Size) -> ReflowResult:
+        self._full_map = self._last_sent
+        result = super().reflow(parent, size)
+        self._last_sent = self._full_map
+        return result
+
+    def clear(self) -> None:
+        super().clear()
+        self._last_sent = {}
