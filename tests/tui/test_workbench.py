@@ -787,16 +787,16 @@ def test_quitting_does_not_ask_for_a_run_of_another_process(
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Takes down, from now on, which widgets are drawn anew and what goes to the terminal."""
-    painted: list[str] = []
+    styled: list[str] = []
     refresh = Widget.refresh
 
     def counting(self: Widget, *arguments: Any, **named: Any) -> Widget:
-        painted.append(repr(self))
+        styled.append(repr(self))
         return refresh(self, *arguments, **named)
 
     monkeypatch.setattr(Widget, "refresh", counting)
-    monkeypatch.setattr(HeadlessDriver, "write", lambda _, data: painted.append(repr(data)))
-    return painted
+    monkeypatch.setattr(HeadlessDriver, "write", lambda _, data: styled.append(repr(data)))
+    return styled
 
 
 def test_leaving_a_loop_in_the_middle_of_a_poll_is_no_fault(
@@ -843,11 +843,11 @@ def test_nothing_is_drawn_when_nothing_changed(
 ) -> None:
     async def steps(opened: Opened) -> None:
         await opened.looks(2)
-        painted = counted(monkeypatch)
+        styled = counted(monkeypatch)
         await opened.looks(4)
-        assert painted == []
+        assert styled == []
         await opened.press("up")
-        assert painted != []
+        assert styled != []
 
     on_app(open_app(number=2), steps)
 
@@ -860,12 +860,12 @@ def test_nothing_is_drawn_while_a_run_says_nothing(
     async def steps(opened: Opened) -> None:
         await opened.shows("▶ 4 loading")
         await opened.looks(2)
-        painted = counted(monkeypatch)
+        styled = counted(monkeypatch)
         await opened.looks(4)
-        assert painted == []
+        assert styled == []
         run.says("a word")
         await opened.shows("a word")
-        assert painted != []
+        assert styled != []
         run.dies()
 
     on_app(open_app(), steps)
@@ -879,10 +879,10 @@ def test_one_more_step_draws_only_what_it_moves(
     async def steps(opened: Opened) -> None:
         await opened.shows("train 2.900")
         await opened.looks(2)
-        painted = counted(monkeypatch)
+        styled = counted(monkeypatch)
         run.steps(2.8, first=3)
         await opened.shows("train 2.800")
-        text = " ".join(painted)
+        text = " ".join(styled)
         assert "LogList" in text
         assert "KeyedChart" in text
         assert "FieldList" not in text

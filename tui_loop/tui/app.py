@@ -41,7 +41,7 @@ from tui_loop.tui.terminal import opening_words
 from tui_loop.tui.themes import THEMES, VARIABLES
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 from tui_loop.tui.workbench.frame import LoadingScreen
 
 LAST_THEME = "theme"
@@ -286,7 +286,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
                 self._stop_and_leave(hosted)
 
         dangers = self.backend.dangers()
-        lines: list[list[Part]] = [[("! ", "warn"), (danger, "warn")] for danger in dangers]
+        lines: list[list[Span]] = [[("! ", "warn"), (danger, "warn")] for danger in dangers]
         stays = "it can go on in the background; tui-loop finds it again"
         self.push_screen(
             AskScreen(

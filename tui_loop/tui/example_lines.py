@@ -14,7 +14,7 @@ from tui_loop.core.text.figures import counted, loss
 from tui_loop.core.text.similarity import word_diff
 from tui_loop.tui.cells import flat, width_of
 from tui_loop.tui.widgets.example_list import FLAG, OUTCOMES, loss_text
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 BARS = "▁▂▃▄▅▆▇█"
 FULL_NATS = 6.0
@@ -26,11 +26,11 @@ UNLIKELY, HOPELESS = math.log(2), math.log(10)
 Token = tuple[str, float | str]
 
 
-def heat_lines(tokens: Sequence[Token], cursor: int, width: int) -> list[list[Part]]:
+def heat_lines(tokens: Sequence[Token], cursor: int, width: int) -> list[list[Span]]:
     """Pairs of lines of at most `width` cells: tokens, and their bars. A cursor of -1 is none."""
-    lines: list[list[Part]] = []
-    texts: list[Part] = []
-    bars: list[Part] = []
+    lines: list[list[Span]] = []
+    texts: list[Span] = []
+    bars: list[Span] = []
     used = 0
     for place, (raw, value) in enumerate(tokens):
         text = flat(raw, width) or "∅"
@@ -38,9 +38,9 @@ def heat_lines(tokens: Sequence[Token], cursor: int, width: int) -> list[list[Pa
         if used + size > width and texts:
             lines += [texts, bars]
             texts, bars, used = [], [], 0
-        tone = _tone(value)
-        texts.append((text, "mark" if place == cursor else tone))
-        bars.append((_bar(value) * size, tone or "muted"))
+        style = _style(value)
+        texts.append((text, "mark" if place == cursor else style))
+        bars.append((_bar(value) * size, style or "muted"))
         used += size
     return [*lines, texts, bars] if texts else lines
 
@@ -52,24 +52,24 @@ def worst_first(tokens: Sequence[Token]) -> list[int]:
 
 def token_lines(
     views: Sequence[tuple[str, TokenLosses]], cursor: int
-) -> tuple[list[Part], list[Part]]:
+) -> tuple[list[Span], list[Span]]:
     """The token under the cursor, and what the models gave it; `views` begin with the one shown.
 
     Two lines whatever the token is: what is below does not move with the cursor.
     """
     shown = views[0][1].tokens
     text = shown[cursor][0]
-    place: list[Part] = [
+    place: list[Span] = [
         (f"{cursor + 1} of {len(shown)}  ", "muted"),
         (f"'{flat(text, 50)}'", "strong"),
     ]
-    told: list[Part] = []
+    told: list[Span] = []
     for name, losses in views:
         same = cursor < len(losses.tokens) and losses.tokens[cursor][0] == text
         value = losses.tokens[cursor][1] if same else None
         figures = f"{loss(value)} ({probability(number(value))})" if same else "other tokens"
-        tone = _tone(value) if value is not None else "muted"
-        told += [(f"{'  ' if told else ''}{name} ", "muted"), (figures, tone)]
+        style = _style(value) if value is not None else "muted"
+        told += [(f"{'  ' if told else ''}{name} ", "muted"), (figures, style)]
     return place, told
 
 
@@ -99,7 +99,7 @@ def _bar(value: float | str) -> str:
     return bar_of(_plain(value) / FULL_NATS)
 
 
-def _tone(value: float | str) -> str:
+def _style(value: float | str) -> str:
     plain = _plain(value)
     return "bad" if plain >= HOPELESS else "warn" if plain >= UNLIKELY else ""
 
@@ -109,7 +109,7 @@ SAID = {
     "bad_reference": "marked as a bad reference, not counted",
     "ambiguous": "marked as ambiguous, not counted",
 }
-Lines = list[list[Part]]
+Lines = list[list[Span]]
 
 OTHERS_SHOWN = 5
 """Right answers beside the reference that are shown."""
@@ -159,10 +159,10 @@ def example_lines(
     return lines
 
 
-def _head(dossier: ExampleDetail) -> list[Part]:
+def _head(dossier: ExampleDetail) -> list[Span]:
     example = dossier.example
-    sign, tone = OUTCOMES[dossier.outcome]
-    parts: list[Part] = [(f"{sign} {dossier.outcome}", tone)]
+    sign, style = OUTCOMES[dossier.outcome]
+    parts: list[Span] = [(f"{sign} {dossier.outcome}", style)]
     if dossier.annotation.verdict:
         parts.append((f"  {FLAG} {SAID[dossier.annotation.verdict]}", "changed"))
     if dossier.shift is not Shift.UNKNOWN:
@@ -186,7 +186,7 @@ def _other_references(example: Example) -> Lines:
     return lines
 
 
-def _after_reasoning(answer: list[Part], text: str, key: str, *, unfolds: bool) -> Lines:
+def _after_reasoning(answer: list[Span], text: str, key: str, *, unfolds: bool) -> Lines:
     """Returns the line of an answer after one on its reasoning, or after the text of that."""
     if not text:
         return [answer]
@@ -209,8 +209,8 @@ def _answers(example: Example, reference: str, output: str, outcome: Outcome) ->
     pieces = word_diff(reference, output)
     is_mixed = any(each.kind == "same" and each.text.strip() for each in pieces)
     is_failed = outcome is Outcome.FAILED
-    wanted: list[Part] = [("wanted   ", "muted")]
-    said: list[Part] = [("said     ", "muted")]
+    wanted: list[Span] = [("wanted   ", "muted")]
+    said: list[Span] = [("said     ", "muted")]
     for piece in pieces:
         marked = f"[{piece.text}]" if is_mixed and piece.text.strip() else piece.text
         match piece.kind:
@@ -232,7 +232,7 @@ def _heat(dossier: ExampleDetail, whose: int, cursor: int, width: int) -> Lines:
     shown = dossier.tokens[whose % len(dossier.tokens)]
     others = [each for each in dossier.tokens if each is not shown]
     heat = heat_lines(shown.tokens.tokens, cursor, max(20, width - 9))
-    head: Part = (f"{_short(shown.name)[:8]:<9}", "muted")
+    head: Span = (f"{_short(shown.name)[:8]:<9}", "muted")
     lines: Lines = [[head if not at else (" " * 9, ""), *line] for at, line in enumerate(heat)]
     if all(each.number != dossier.iteration for each in dossier.tokens):
         lines.insert(
@@ -265,19 +265,19 @@ def _generation(dossier: ExampleDetail) -> str:
     return f"{tokens}{end}{cut}"
 
 
-def _path(dossier: ExampleDetail) -> list[Part]:
+def _path(dossier: ExampleDetail) -> list[Span]:
     """The loss over the run's evaluations, and what it came to."""
     path, told = dossier.path, learned(dossier.path)
     highest = max((each for each in path.losses if math.isfinite(each)), default=0.0) or 1.0
     bars = "".join(bar_of(each / highest) for each in path.losses[-PATH:])
-    tone = {"forgotten": "bad", "never learned": "warn"}.get(told, "")
+    style = {"forgotten": "bad", "never learned": "warn"}.get(told, "")
     first, last = path.losses[0], path.losses[-1]
     return [
         ("run      ", "muted"),
         (bars, "eval"),
         (f"  loss {loss(first)} at step {path.steps[0]}, ", "muted"),
         (f"{loss(last)} at {path.steps[-1]}: ", "muted"),
-        (told, tone),
+        (told, style),
     ]
 
 
@@ -285,17 +285,17 @@ def _history(dossier: ExampleDetail) -> Lines:
     return [_then(each, is_this=each.point.number == dossier.iteration) for each in dossier.history]
 
 
-def _then(then: PastOutcome, *, is_this: bool) -> list[Part]:
+def _then(then: PastOutcome, *, is_this: bool) -> list[Span]:
     moment = then.point
     outcome = Outcome.UNSCORED
     if moment.passed is not None:
         outcome = Outcome.PASSED if moment.passed else Outcome.FAILED
-    sign, tone = OUTCOMES[outcome]
+    sign, style = OUTCOMES[outcome]
     said = "" if then.output is None else flat(answer_of(then.output).strip(), 300) or "(empty)"
     new = "  under another reference than before" if moment.is_new_segment else ""
     return [
         (f"{'▸' if is_this else ' '} {moment.number:<3} ", "accent" if is_this else "muted"),
-        (f"{sign} ", tone),
+        (f"{sign} ", style),
         (f"{loss_text(moment.loss):>7}  ", "muted"),
         (said, ""),
         (new, "warn"),

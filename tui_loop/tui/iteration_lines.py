@@ -15,11 +15,11 @@ from tui_loop.core.record.system_summary import system_words
 from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import brief, brief_number, duration, percent, silence
 from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 PERCENT = ("score", "macro_f1")
 
-VERDICT_TONES = {"✓": "good", "✗": "bad", "≈": "warn"}
+VERDICT_STYLES = {"✓": "good", "✗": "bad", "≈": "warn"}
 
 ERROR_SIGNS = 100
 """Of an error in the note, so that its hint has room; enter reads all of it."""
@@ -39,25 +39,25 @@ SIGNS = {
 }
 
 
-def state_part(iteration: Iteration, snapshot: LoopSnapshot) -> Part:
+def state_part(iteration: Iteration, snapshot: LoopSnapshot) -> Span:
     """Returns the state of an unfinished iteration in short, with the share of its steps."""
-    text, tone = SIGNS.get(iteration.state, (iteration.state, ""))
+    text, style = SIGNS.get(iteration.state, (iteration.state, ""))
     if iteration.state == "failed" and iteration.error:
         text = f"✗ {iteration.error.get('kind')}"
     if iteration.silence is not None:
         return f"▶ silent {silence(iteration.silence)}", "warn"
     if share := share_words(iteration):
-        return f"{text} {share}", tone
+        return f"{text} {share}", style
     live = snapshot.live
     if live is not None and live.number == iteration.number and live.run.total:
         done, total = live.run.done, live.run.total
         if iteration.state == "running":
-            return f"▶ {done}/{total}", tone
-        return f"▶ {iteration.state} {100 * done // total}%", tone
-    return text, tone
+            return f"▶ {done}/{total}", style
+        return f"▶ {iteration.state} {100 * done // total}%", style
+    return text, style
 
 
-def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> list[list[Part]]:
+def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> list[list[Span]]:
     """Why an iteration is, and what can be said of it; the draft if there is none.
 
     `width`: cells of a line; 0 where it is not known yet, and nothing is cut.
@@ -70,7 +70,7 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
         why = snapshot.draft.why or "no reason given yet: a writes one"
         because = [(" because: ", "muted"), (flat(why, longest), "")]
         return [because, [(" r runs it, 2 edits it", "muted")]]
-    lines: list[list[Part]] = []
+    lines: list[list[Span]] = []
     because = [(" because: ", "muted"), (flat(iteration.decision, longest), "")]
     if iteration.error:  # what to do next comes before what cannot be changed any more
         message = str(iteration.error.get("message") or "")
@@ -107,10 +107,10 @@ def _by_its_name(message: str) -> str:
     return f"…/{name}: {what}" if "/" in path else message
 
 
-def verdict_line(verdict: str) -> list[Part]:
+def verdict_line(verdict: str) -> list[Span]:
     """What became of the prediction that the iteration was made on."""
     sign, _, words = verdict_words(verdict)
-    return [(f" {sign} ", VERDICT_TONES.get(sign, "")), (flat(words, 200), "muted")]
+    return [(f" {sign} ", VERDICT_STYLES.get(sign, "")), (flat(words, 200), "muted")]
 
 
 def claim_in_words(compared: Comparison) -> str:
@@ -132,7 +132,7 @@ def claim_in_words(compared: Comparison) -> str:
     )
 
 
-def claim_tone(compared: Comparison | None) -> str:
+def claim_style(compared: Comparison | None) -> str:
     """Good and bad are said only of what is more than consistent with it."""
     if compared is None:
         return ""
@@ -144,11 +144,11 @@ def detail_lines(
     compared: Comparison | None,
     notes: str,
     best: Best | None = None,
-) -> list[list[Part]]:
+) -> list[list[Span]]:
     """The iteration as lines to read; `best`: the best config of its loop."""
     origin = "" if iteration.parent is None else f", from {iteration.parent}"
     state = state_words(iteration.state, iteration.silence)
-    lines: list[list[Part]] = [[(flat(iteration.title), "strong"), (f"  {state}{origin}", "muted")]]
+    lines: list[list[Span]] = [[(flat(iteration.title), "strong"), (f"  {state}{origin}", "muted")]]
     if best is not None and iteration.number in best.runs:
         lines.append([(f"{BEST_SIGN} ", "good"), (best.words, "")])
     if reached := reached_words(iteration):
@@ -162,7 +162,7 @@ def detail_lines(
         lines.append([(claim_in_words(compared), "")])
     if iteration.verdict:
         sign, _, words = verdict_words(iteration.verdict)
-        lines.append([(f"{sign} ", VERDICT_TONES.get(sign, "")), (words, "")])
+        lines.append([(f"{sign} ", VERDICT_STYLES.get(sign, "")), (words, "")])
     if iteration.changes:
         lines += [[], [("changed", "strong")]]
         lines += [_change(name, pair) for name, pair in iteration.changes.items()]
@@ -180,7 +180,7 @@ def detail_lines(
     return lines
 
 
-def _change(name: str, pair: Any) -> list[Part]:
+def _change(name: str, pair: Any) -> list[Span]:
     if isinstance(pair, dict):
         told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in pair.items())
         return [(fit(f"  {name}", 40), ""), (told, "changed")]

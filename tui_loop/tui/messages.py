@@ -42,8 +42,8 @@ class MessageLine(App[None]):
         width: 1fr; max-width: 100%; height: 1; margin: 0; padding: 0 1; border: none;
         background: $row-cursor; text-wrap: nowrap; text-overflow: ellipsis;
         &.-information { border: none; }
-        &.-warning { border: none; color: $tone-warn; }
-        &.-error { border: none; color: $tone-bad; }
+        &.-warning { border: none; color: $style-warn; }
+        &.-error { border: none; color: $style-bad; }
     }
     """
 

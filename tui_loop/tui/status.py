@@ -25,7 +25,7 @@ NAME_LENGTH, MODEL_LENGTH, LINE_LENGTH = 40, 60, 40
 LOW_DISK_GIB = 5.0
 
 
-class Part(msgspec.Struct, frozen=True):
+class HeaderPart(msgspec.Struct, frozen=True):
     """A part of the header; where there is no room, the highest `rank` is left out first."""
 
     text: str
@@ -40,10 +40,10 @@ def status_line(
 
     `now` in unix seconds; `hosted`: the run that this process hosts, "" for none.
     """
-    name = [Part(f" {flat(snapshot.name, NAME_LENGTH)}", "strong", 0)]
+    name = [HeaderPart(f" {flat(snapshot.name, NAME_LENGTH)}", "strong", 0)]
     if snapshot.live is not None:
         left, right = (
-            [*name, Part(_short_model(snapshot.model), "muted", 8)],
+            [*name, HeaderPart(_short_model(snapshot.model), "muted", 8)],
             run_parts(snapshot, now),
         )
     else:
@@ -52,52 +52,52 @@ def status_line(
     return _pieces(left, kept), _pieces(right, kept)
 
 
-def _idle_part(snapshot: LoopSnapshot, hosted: str) -> Part:
+def _idle_part(snapshot: LoopSnapshot, hosted: str) -> HeaderPart:
     if hosted:
-        return Part(f"▶ {hosted} starting", "muted", 1)
+        return HeaderPart(f"▶ {hosted} starting", "muted", 1)
     if snapshot.unattended is not None:
-        return Part(f"{snapshot.unattended} running", "accent", 1)
+        return HeaderPart(f"{snapshot.unattended} running", "accent", 1)
     if (closed := snapshot.settings.closed) is not None:
         last = f" with {closed.iteration}" if closed.iteration is not None else ""
-        return Part(f"closed{last}", "warn", 1)
+        return HeaderPart(f"closed{last}", "warn", 1)
     if snapshot.auto_end is not None:
-        return Part(flat(snapshot.auto_end.words, MODEL_LENGTH), "muted", 1)
-    return Part("idle", "muted", 1)
+        return HeaderPart(flat(snapshot.auto_end.words, MODEL_LENGTH), "muted", 1)
+    return HeaderPart("idle", "muted", 1)
 
 
-def _data_parts(snapshot: LoopSnapshot) -> list[Part]:
+def _data_parts(snapshot: LoopSnapshot) -> list[HeaderPart]:
     rows, uses = snapshot.split_rows, snapshot.holdout_uses
-    parts = [Part(flat(snapshot.model, MODEL_LENGTH), "muted", 3)] if snapshot.model else []
+    parts = [HeaderPart(flat(snapshot.model, MODEL_LENGTH), "muted", 3)] if snapshot.model else []
     counts = [f"{rows[name]} {name}" for name in ("train", "eval") if rows.get(name)]
     if counts:
-        parts.append(Part(" · ".join(counts), "muted", 4))
+        parts.append(HeaderPart(" · ".join(counts), "muted", 4))
     if rows.get("holdout"):
         used = f"used {counted(uses, 'time')}" if uses else "locked"
-        parts.append(Part(f"{rows['holdout']} holdout ({used})", "muted", 5))
+        parts.append(HeaderPart(f"{rows['holdout']} holdout ({used})", "muted", 5))
     if (closed := snapshot.settings.closed) is not None:
-        parts.append(Part(flat(closed.why, MODEL_LENGTH), "muted", 6))
+        parts.append(HeaderPart(flat(closed.why, MODEL_LENGTH), "muted", 6))
     return parts
 
 
-def run_parts(snapshot: LoopSnapshot, now: float) -> list[Part]:
+def run_parts(snapshot: LoopSnapshot, now: float) -> list[HeaderPart]:
     """Returns what the header says of the live run."""
     view = snapshot.live
     assert view is not None
     run = view.run
     state = run_state(view)
     style = "accent" if view.state == "running" and view.silent_s is None else "warn"
-    parts = [Part(f"▶ {view.number} {state}{_progress(run)}", style, 0)]
+    parts = [HeaderPart(f"▶ {view.number} {state}{_progress(run)}", style, 0)]
     if snapshot.unattended:
-        parts.insert(0, Part(snapshot.unattended, "strong", 2))
+        parts.insert(0, HeaderPart(snapshot.unattended, "strong", 2))
     if view.trouble:
-        parts.insert(0, Part(flat(view.trouble, 60), "bad", 1))
+        parts.insert(0, HeaderPart(flat(view.trouble, 60), "bad", 1))
     if not run.total and run.phase and view.log:
-        parts.append(Part(flat(view.log[-1].text, LINE_LENGTH), "muted", 7))
+        parts.append(HeaderPart(flat(view.log[-1].text, LINE_LENGTH), "muted", 7))
     elapsed = duration(now - run.phase_started_at) if run.phase_started_at else ""
     remaining = None if run.is_paused else run.seconds_left(now)
     if elapsed:
         left = f", {duration(remaining)} left" if remaining is not None else ""
-        parts.append(Part(f"{elapsed}{left}", "", 3))
+        parts.append(HeaderPart(f"{elapsed}{left}", "", 3))
     if run.phase == "training" and run.metrics:
         parts += _metric_parts(run)
     if run.system:
@@ -117,34 +117,36 @@ def _progress(run: RunState) -> str:
     return f" {run.done}/{run.total}" if run.total else ""
 
 
-def _metric_parts(run: RunState) -> list[Part]:
+def _metric_parts(run: RunState) -> list[HeaderPart]:
     last = run.metrics[-1]
     found = []
     if last.epoch is not None:
-        found.append(Part(f"epoch {last.epoch:.2f}", "muted", 10))
+        found.append(HeaderPart(f"epoch {last.epoch:.2f}", "muted", 10))
     for name, label, rank in (("loss", "loss", 4), ("learning_rate", "lr", 9)):
         if (value := last.values.get(name)) is not None:
             shown = f"{value:.3f}" if name == "loss" else brief_number(value)
-            found.append(Part(f"{label} {shown}", "", rank))
+            found.append(HeaderPart(f"{label} {shown}", "", rank))
     if not run.is_paused and (speed := rate(run)):
-        found.append(Part(speed, "", 5))
+        found.append(HeaderPart(speed, "", 5))
     return found
 
 
-def _machine_parts(sample: SystemSample) -> list[Part]:
+def _machine_parts(sample: SystemSample) -> list[HeaderPart]:
     parts = [_gpu_part(each) for each in sample.gpus]
     if sample.cpu_percent is not None:
-        parts.append(Part(f"cpu {sample.cpu_percent:.0f}%", "muted", 11))
+        parts.append(HeaderPart(f"cpu {sample.cpu_percent:.0f}%", "muted", 11))
     if sample.memory_used_bytes is not None and sample.memory_total_bytes:
         share = f"{sample.memory_used_bytes / GIB:.0f}/{sample.memory_total_bytes / GIB:.0f}"
-        parts.append(Part(f"ram {share} GiB", "muted", 12))
+        parts.append(HeaderPart(f"ram {share} GiB", "muted", 12))
     if sample.disk_free_bytes is not None:
         free = sample.disk_free_bytes / GIB
-        parts.append(Part(f"disk {free:.0f} GiB", "warn" if free < LOW_DISK_GIB else "muted", 13))
+        parts.append(
+            HeaderPart(f"disk {free:.0f} GiB", "warn" if free < LOW_DISK_GIB else "muted", 13)
+        )
     return parts
 
 
-def _gpu_part(gpu: GpuSample) -> Part:
+def _gpu_part(gpu: GpuSample) -> HeaderPart:
     words = [f"gpu{gpu.index}"]
     if gpu.util_percent is not None:
         words.append(f"{gpu.util_percent:.0f}%")
@@ -154,7 +156,7 @@ def _gpu_part(gpu: GpuSample) -> Part:
         words.append(f"{gpu.temperature_c:.0f}C")
     if gpu.is_throttled:
         words.append("throttled")
-    return Part(" ".join(words), "warn" if gpu.is_throttled else "", 6)
+    return HeaderPart(" ".join(words), "warn" if gpu.is_throttled else "", 6)
 
 
 def rate(run: RunState) -> str:
@@ -174,7 +176,7 @@ def _short_model(model: str) -> str:
     return flat(model.rpartition("/")[2], MODEL_LENGTH)
 
 
-def _fitting(parts: Sequence[Part], width: int) -> set[int]:
+def _fitting(parts: Sequence[HeaderPart], width: int) -> set[int]:
     """The ranks that have room; parts of one rank are kept or left out together."""
     kept: set[int] = set()
     room = width - 2
@@ -186,5 +188,5 @@ def _fitting(parts: Sequence[Part], width: int) -> set[int]:
     return kept
 
 
-def _pieces(parts: Sequence[Part], kept: set[int]) -> list[Piece]:
+def _pieces(parts: Sequence[HeaderPart], kept: set[int]) -> list[Piece]:
     return [Piece(part.text + GAP, part.style) for part in parts if part.rank in kept and part.text]

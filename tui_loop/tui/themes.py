@@ -15,21 +15,21 @@ from textual.theme import BUILTIN_THEMES, Theme
 if TYPE_CHECKING:
     from textual.app import App
 
-TONES = ("muted", "good", "bad", "warn", "changed", "train", "eval", "overlay", "accent")
+STYLES = ("muted", "good", "bad", "warn", "changed", "train", "eval", "overlay", "accent")
 
 _DARK = {
-    "tone-muted": "#8a919e",
-    "tone-good": "#7fb685",
-    "tone-bad": "#e0736f",
-    "tone-warn": "#d9a657",
-    "tone-changed": "#d9a657",
-    "tone-train": "#6fa8dc",
-    "tone-eval": "#d9a657",
-    "tone-overlay": "#a88fc4",
-    "tone-overlay-2": "#5fb3a1",
-    "tone-overlay-3": "#c9889f",
-    "tone-overlay-4": "#b5b26a",
-    "tone-accent": "#6fa8dc",
+    "style-muted": "#8a919e",
+    "style-good": "#7fb685",
+    "style-bad": "#e0736f",
+    "style-warn": "#d9a657",
+    "style-changed": "#d9a657",
+    "style-train": "#6fa8dc",
+    "style-eval": "#d9a657",
+    "style-overlay": "#a88fc4",
+    "style-overlay-2": "#5fb3a1",
+    "style-overlay-3": "#c9889f",
+    "style-overlay-4": "#b5b26a",
+    "style-accent": "#6fa8dc",
     "row-cursor": "#2c3a4d",
     "row-idle": "#23272f",
     "frame": "#3a404b",
@@ -39,18 +39,18 @@ _DARK = {
     "input-selection-background": "#3d5a80",
 }
 _LIGHT = {
-    "tone-muted": "#6a7079",
-    "tone-good": "#2e7d46",
-    "tone-bad": "#b3382e",
-    "tone-warn": "#96640a",
-    "tone-changed": "#96640a",
-    "tone-train": "#1f5fa8",
-    "tone-eval": "#96640a",
-    "tone-overlay": "#7a4fa3",
-    "tone-overlay-2": "#1d7a68",
-    "tone-overlay-3": "#a33f68",
-    "tone-overlay-4": "#6b6a12",
-    "tone-accent": "#1f5fa8",
+    "style-muted": "#6a7079",
+    "style-good": "#2e7d46",
+    "style-bad": "#b3382e",
+    "style-warn": "#96640a",
+    "style-changed": "#96640a",
+    "style-train": "#1f5fa8",
+    "style-eval": "#96640a",
+    "style-overlay": "#7a4fa3",
+    "style-overlay-2": "#1d7a68",
+    "style-overlay-3": "#a33f68",
+    "style-overlay-4": "#6b6a12",
+    "style-accent": "#1f5fa8",
     "row-cursor": "#cfe0f3",
     "row-idle": "#e6e8ec",
     "frame": "#b9bec7",
@@ -63,18 +63,18 @@ _TERMINAL = {
     **BUILTIN_THEMES["ansi-dark"].variables,
     "ansi-background": "ansi_default",
     "ansi-foreground": "ansi_default",
-    "tone-muted": "ansi_bright_black",
-    "tone-good": "ansi_green",
-    "tone-bad": "ansi_red",
-    "tone-warn": "ansi_yellow",
-    "tone-changed": "ansi_yellow",
-    "tone-train": "ansi_cyan",
-    "tone-eval": "ansi_yellow",
-    "tone-overlay": "ansi_magenta",
-    "tone-overlay-2": "ansi_bright_cyan",
-    "tone-overlay-3": "ansi_bright_magenta",
-    "tone-overlay-4": "ansi_bright_yellow",
-    "tone-accent": "ansi_cyan",
+    "style-muted": "ansi_bright_black",
+    "style-good": "ansi_green",
+    "style-bad": "ansi_red",
+    "style-warn": "ansi_yellow",
+    "style-changed": "ansi_yellow",
+    "style-train": "ansi_cyan",
+    "style-eval": "ansi_yellow",
+    "style-overlay": "ansi_magenta",
+    "style-overlay-2": "ansi_bright_cyan",
+    "style-overlay-3": "ansi_bright_magenta",
+    "style-overlay-4": "ansi_bright_yellow",
+    "style-accent": "ansi_cyan",
     "row-cursor": "ansi_default",
     "row-idle": "ansi_default",
     "frame": "ansi_bright_black",
@@ -136,18 +136,18 @@ THEMES = (
 )
 
 
-def tones_of(app: App[Any]) -> dict[str, Style]:
-    """The style of every tone in the app's theme; `""` is plain text.
+def styles_of(app: App[Any]) -> dict[str, Style]:
+    """The style of every style in the app's theme; `""` is plain text.
 
     One look-up for all lines: as component classes, each of the many widgets that paint would
-    have every tone styled anew whenever a style is applied.
+    have every style styled anew whenever a style is applied.
     """
     variables = {**VARIABLES, **app.theme_variables}
 
     def colour(name: str) -> Any:
         return Color.parse(variables[name]).rich_color
 
-    styles = {name: Style(color=colour(f"tone-{name}")) for name in TONES}
+    styles = {name: Style(color=colour(f"style-{name}")) for name in STYLES}
     styles |= {"": Style.null(), "strong": Style(bold=True), "mark": Style(reverse=True)}
     styles["head"] = styles["muted"]
     styles["cursor"] = Style(bgcolor=colour("row-cursor"))

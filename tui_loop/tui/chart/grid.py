@@ -19,9 +19,9 @@ from tui_loop.tui.cells import fit, width_of
 from tui_loop.tui.chart import words
 from tui_loop.tui.chart.canvas import GAP
 from tui_loop.tui.chart.plot import ASCII, UNICODE, plot
-from tui_loop.tui.chart.widget import LossChart, painted
+from tui_loop.tui.chart.widget import LossChart, styled
 from tui_loop.tui.widgets.pane import entitle
-from tui_loop.tui.widgets.toned import Part, Toned
+from tui_loop.tui.widgets.styled_lines import Span, StyledLines
 
 LEAST_WIDTH, LEAST_HEIGHT = 30, 7
 """Cells of a small chart with its heading; more if there is room."""
@@ -38,7 +38,7 @@ class SmallChart(msgspec.Struct, frozen=True):
     value: str
 
 
-class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
+class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
     """Small charts of the metrics of the large one. It draws those in sight that changed.
 
     Its keys are those of the pane around it: scrolling alone would leave the cursor behind.
@@ -52,8 +52,8 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
         border: round $frame;
         border-title-color: $foreground;
         border-title-style: bold;
-        border-subtitle-color: $tone-muted;
-        &:focus { border: round $tone-accent; border-title-color: $tone-accent; }
+        border-subtitle-color: $style-muted;
+        &:focus { border: round $style-accent; border-title-color: $style-accent; }
         &:nocolor:focus { border-title-style: bold reverse; }
     }
     """
@@ -152,7 +152,7 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
         self._draw_soon()
 
     def notify_style_update(self) -> None:
-        """Colours changed: what was drawn is painted anew."""
+        """Colours changed: what was drawn is styled anew."""
         super().notify_style_update()
         self._drawn = {}
         self._draw_soon()
@@ -168,7 +168,7 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
             return self._legend(width)
         if not self._names:
             text = words.nothing_to_draw(self._chart.runs.run) if y == 1 else ""
-            return self.painted([(f" {text}", "muted")], width)
+            return self.styled([(f" {text}", "muted")], width)
         row, line = divmod(y - 1 + round(self.scroll_y), self._height)
         base, strips = self.rich_style, list[Strip]()
         gap, blank = Strip.blank(1, base), Strip.blank(self._width, base)
@@ -177,26 +177,26 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
                 drawn = self._drawn.get(self._names[index])
                 if line == 0:
                     value = drawn.value if drawn else ""
-                    strips.append(self.painted(self._heading(index, value), self._width))
+                    strips.append(self.styled(self._heading(index, value), self._width))
                 else:
                     has_line = drawn is not None and line <= len(drawn.strips)
                     strips.append(drawn.strips[line - 1] if drawn and has_line else blank)
                 strips.append(gap)
         return Strip.join(strips).adjust_cell_length(width, base)
 
-    def _heading(self, index: int, value: str) -> list[Part]:
+    def _heading(self, index: int, value: str) -> list[Span]:
         is_picked, width = index == self._index(), self._width
         sign, rule = ("> ", "-") if self._chart.ascii_only else ("▸ ", "─")
         label = metric_label(self._names[index])
         room = width - 2 - width_of(value) - 2
         label = label if width_of(label) <= room else fit(label, max(room, 1))
-        tone = ("accent" if self.has_focus else "strong") if is_picked else ""
+        style = ("accent" if self.has_focus else "strong") if is_picked else ""
         rest = max(width - 2 - width_of(label) - width_of(value) - 2, 0)
         return [
             (sign if is_picked else "  ", "accent"),
-            (label, tone),
+            (label, style),
             (f" {rule * rest} ", "muted"),
-            (value, tone),
+            (value, style),
         ]
 
     def _legend(self, width: int) -> Strip:
@@ -327,7 +327,7 @@ class ChartGrid(Toned, can_focus=True, inherit_bindings=False):
         if spec is not None:
             small = msgspec.structs.replace(spec, is_small=True)
             cells = plot(small, self._width, self._height - 1).rows
-            strips = painted(cells, chart.role_style)
+            strips = styled(cells, chart.role_style)
         found = chart.runs.run.latest(name)
         value = metric_text(name, found[1]) if found else ""
         self._drawn[name] = SmallChart(version, strips, value)

@@ -14,7 +14,7 @@ from tui_loop.core.plot.sparkline import sparkline
 from tui_loop.tui.cells import fit
 from tui_loop.tui.chart.curves import Curves
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 TURN_SECONDS = 0.015
 """Sparklines are drawn for so long at once, one at least; then keys have their turn."""
@@ -41,7 +41,7 @@ class MetricList(RowList):
         border: round $frame;
         border-title-color: $foreground;
         border-title-style: bold;
-        &:focus { border: round $tone-accent; border-title-color: $tone-accent; }
+        &:focus { border: round $style-accent; border-title-color: $style-accent; }
         &:nocolor:focus { border-title-style: bold reverse; }
     }
     """
@@ -80,15 +80,15 @@ class MetricList(RowList):
     def is_selectable(self, index: int) -> bool:
         return index < len(self._rows) and self._rows[index].metric is not None
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         row = self._rows[index]
         if row.metric is None:
             return [(f"  {row.label}", "head")]
         room = width - 2 - 1 - VALUE_WIDTH - 1 - SPARK_WIDTH
-        tone = "strong" if index == self.cursor else ""
+        style = "strong" if index == self.cursor else ""
         return [
             self.pointer(index),
-            (fit(row.label, room), tone),
+            (fit(row.label, room), style),
             (" " + fit(row.value, VALUE_WIDTH, right=True), "" if row.is_finite else "bad"),
             (f" {row.course}", "train"),
         ]

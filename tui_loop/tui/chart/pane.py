@@ -32,23 +32,23 @@ class KeyedChart(LossChart):
         background: $background;
         border-title-color: $foreground;
         border-title-style: bold;
-        border-subtitle-color: $tone-muted;
-        &:focus { border: round $tone-accent; border-title-color: $tone-accent; }
+        border-subtitle-color: $style-muted;
+        &:focus { border: round $style-accent; border-title-color: $style-accent; }
         &:nocolor:focus { border-title-style: bold reverse; }
-        & > .chart--train { color: $tone-train; }
-        & > .chart--train-raw { color: $tone-train; text-style: dim; }
-        & > .chart--eval { color: $tone-eval; }
-        & > .chart--overlay-1 { color: $tone-overlay; }
-        & > .chart--overlay-1-raw { color: $tone-overlay; text-style: dim; }
-        & > .chart--overlay-2 { color: $tone-overlay-2; }
-        & > .chart--overlay-2-raw { color: $tone-overlay-2; text-style: dim; }
-        & > .chart--overlay-3 { color: $tone-overlay-3; }
-        & > .chart--overlay-3-raw { color: $tone-overlay-3; text-style: dim; }
-        & > .chart--overlay-4 { color: $tone-overlay-4; }
-        & > .chart--overlay-4-raw { color: $tone-overlay-4; text-style: dim; }
-        & > .chart--axis { color: $tone-muted; }
-        & > .chart--muted { color: $tone-muted; }
-        & > .chart--bad { color: $tone-bad; }
+        & > .chart--train { color: $style-train; }
+        & > .chart--train-raw { color: $style-train; text-style: dim; }
+        & > .chart--eval { color: $style-eval; }
+        & > .chart--overlay-1 { color: $style-overlay; }
+        & > .chart--overlay-1-raw { color: $style-overlay; text-style: dim; }
+        & > .chart--overlay-2 { color: $style-overlay-2; }
+        & > .chart--overlay-2-raw { color: $style-overlay-2; text-style: dim; }
+        & > .chart--overlay-3 { color: $style-overlay-3; }
+        & > .chart--overlay-3-raw { color: $style-overlay-3; text-style: dim; }
+        & > .chart--overlay-4 { color: $style-overlay-4; }
+        & > .chart--overlay-4-raw { color: $style-overlay-4; text-style: dim; }
+        & > .chart--axis { color: $style-muted; }
+        & > .chart--muted { color: $style-muted; }
+        & > .chart--bad { color: $style-bad; }
     }
     """
 

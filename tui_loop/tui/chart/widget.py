@@ -296,14 +296,14 @@ class LossChart(ChartActions, Widget, can_focus=True):
         self._wheel(event, closer=False)
 
     def notify_style_update(self) -> None:
-        """Colours changed: what was drawn is painted anew."""
+        """Colours changed: what was drawn is styled anew."""
         super().notify_style_update()
         self._strips, self._styles = [], {}
 
     def render_line(self, y: int) -> Strip:
         plot = self._drawn()
         if not self._strips:
-            self._strips = painted(plot.rows, self.role_style)
+            self._strips = styled(plot.rows, self.role_style)
         if y < len(self._strips):
             return self._strips[y]
         return Strip.blank(self.size.width, self.visual_style.rich_style)
@@ -431,7 +431,7 @@ class LossChart(ChartActions, Widget, can_focus=True):
             self.border_title, self.border_subtitle = map(Content, titles)
 
 
-def painted(rows: Iterable[Sequence[Cell]], style_of: Callable[[str], Style]) -> list[Strip]:
+def styled(rows: Iterable[Sequence[Cell]], style_of: Callable[[str], Style]) -> list[Strip]:
     """Rows of cells as strips."""
     return [
         Strip(

@@ -24,7 +24,7 @@ from tui_loop.tui.hints import in_keys
 from tui_loop.tui.screens.dialogs import Answer, AskScreen, ConsentScreen
 from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.widgets.iterations import DRAFT
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 from tui_loop.tui.workbench.layout import PANES
 
 T = TypeVar("T")
@@ -213,7 +213,7 @@ class Context:
         self._screen.run_worker(self._reported(work), group=group, exclusive=is_exclusive)
 
     async def ask(
-        self, title: str, lines: Sequence[Sequence[Part]], answers: Sequence[Answer]
+        self, title: str, lines: Sequence[Sequence[Span]], answers: Sequence[Answer]
     ) -> str:
         """Asks a question and returns the value of the answer, "" for esc; only in `run`."""
         return await self.wait_for(AskScreen(title, lines, answers)) or ""

@@ -16,7 +16,7 @@ from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.hints import in_keys
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 VALUE_LENGTH = 40
 
@@ -100,7 +100,7 @@ class DraftsController:
         await self.save(draft if fill is None else fill(draft))
         self.show()
 
-    def description(self) -> list[Part]:
+    def description(self) -> list[Span]:
         """Returns what would be lost with the draft."""
         draft, snapshot = self._context.state.draft, self._context.snapshot
         if draft is None:

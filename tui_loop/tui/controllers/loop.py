@@ -12,7 +12,7 @@ from tui_loop.tui.cells import flat
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.screens.dialogs import InputDialog
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 
 class LoopController:
@@ -81,7 +81,7 @@ class LoopController:
         number, missing = await context.in_thread(self._last_and_missing, selected)
         which = "the selected iteration" if selected else "the best iteration"
         ends = f"Its last iteration is {number}, {which}. " if number is not None else ""
-        lines: list[list[Part]] = [[(f"{ends}A closed loop runs nothing new.", "muted")]]
+        lines: list[list[Span]] = [[(f"{ends}A closed loop runs nothing new.", "muted")]]
         if missing:
             lines.append([("! Not ready: ", "warn"), (flat("; ".join(missing), 400), "")])
         why = await context.wait_for(
@@ -163,7 +163,7 @@ class LoopController:
         readable = [each.number for each in snapshot.iterations if each.config is not None]
         newest = readable[-1] if readable else None
         parent = chosen.number if chosen is not None and chosen.config is not None else newest
-        lines: list[list[Part]] = [
+        lines: list[list[Span]] = [
             [("The old evaluation rows become training rows; as many others are held out.", "")],
             [("Scores on the two splits cannot be compared. The base is evaluated anew.", "muted")],
         ]

@@ -10,7 +10,7 @@ from tui_loop.core.workflow.readiness import Checklist, checklist
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.live_screen import LiveScreen
 from tui_loop.tui.screens.ready import ReadyScreen
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 LINE_WIDTH = 68
 """Cells of a line of the question."""
@@ -60,7 +60,7 @@ class ReadinessController:
         )
         if sentences is None or context.top_screen is not screen:
             return
-        lines: list[list[Part]] = [
+        lines: list[list[Span]] = [
             [(line, "")] for each in sentences for line in textwrap.wrap(each, LINE_WIDTH)
         ]
         answers = [("c", "leave it locked", ""), ("e", "evaluate it; this use counts", "evaluate")]

@@ -18,7 +18,7 @@ from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.screens.run_dialogs import RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 WILL: dict[RequestName, str] = {
     "pause": "will pause after this step; its memory stays allocated",
@@ -91,7 +91,7 @@ class RunsController:
     async def _stop(self, live: RunView) -> None:
         number, run = live.number, live.run
         unit = "steps" if run.phase == "training" else "rows"
-        lines: list[list[Part]] = [
+        lines: list[list[Span]] = [
             [(f"{run.done} of {run.total or '?'} {unit} are done.", "")],
             [("p pauses the run. D quits the app and leaves the run alone.", "muted")],
         ]
@@ -150,7 +150,7 @@ class RunsController:
         place, notices = await context.in_thread(context.backend.resumption, context.loop, number)
         if context.is_leaving():
             return
-        lines: list[list[Part]] = [[("It continues from ", "muted"), (f"{place}.", "")]]
+        lines: list[list[Span]] = [[("It continues from ", "muted"), (f"{place}.", "")]]
         lines += [[("! ", "warn"), (notice, "warn")] for notice in notices]
         answers = [("r", "resume it", "resume"), ("c", "leave it as it is", "")]
         if await context.ask(f"Resume {number}?", lines, answers):

@@ -20,14 +20,14 @@ from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 POLL_SECONDS = 0.1
 SIGNS = {True: ("✓", "good"), False: ("✗", "bad"), None: ("·", "muted")}
 TEXT = 24
 """Cells of what was wanted and said at most, where there is little room."""
 
-Lines = list[list[Part]]
+Lines = list[list[Span]]
 
 
 class AgainList(RowList):
@@ -43,12 +43,12 @@ class AgainList(RowList):
     def count(self) -> int:
         return len(self.examples)
 
-    def head(self, width: int) -> list[Part] | None:
+    def head(self, width: int) -> list[Span] | None:
         text, prompt = self._widths(width)
         names = (fit(each, text) for each in ("wanted", "said", "says now"))
         return [("  was now  " + "  ".join(names) + f"  {fit('prompt', prompt)}", "head")]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         example = self.examples[index]
         found = self.found.get(example.id)
         text, prompt = self._widths(width)
@@ -220,5 +220,5 @@ def again_lines(example: Example, found: Retried | None) -> Lines:
     return lines
 
 
-def _said(name: str, text: str, sign: Part) -> list[Part]:
+def _said(name: str, text: str, sign: Span) -> list[Span]:
     return [(f"{name:<7}", "muted"), (f"{sign[0]} ", sign[1]), (text.strip() or "(empty)", "")]

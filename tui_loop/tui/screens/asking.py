@@ -19,7 +19,7 @@ from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 POLL_SECONDS = 0.1
 EDITABLE = 2000
@@ -59,7 +59,7 @@ class AskingScreen(Screen[None]):
     DEFAULT_CSS = """
     AskingScreen { background: $background; }
     AskingScreen > Vertical {
-        border: round $tone-accent; border-subtitle-color: $tone-muted; height: 1fr;
+        border: round $style-accent; border-subtitle-color: $style-muted; height: 1fr;
     }
     """
 
@@ -163,7 +163,7 @@ class AskingScreen(Screen[None]):
         waiting = [each for each in self._exchanges.values() if not each.is_done]
         state = self._state or (f"{len(waiting)} waiting" if waiting else "")
         entitle(self.query_one(Vertical), self._title, state)
-        lines: list[list[Part]] = [
+        lines: list[list[Span]] = [
             [(f"{_name(number):<{NAME}}", "muted"), (f"left out: {why}", "warn")]
             for number, why in self._left_out.items()
         ]
@@ -175,14 +175,14 @@ class AskingScreen(Screen[None]):
         self.sheet.show(lines, keep_place=True)
         self.sheet.scroll_end(animate=False, force=True, immediate=True)
 
-    def _lines(self, exchange: Exchange) -> list[list[Part]]:
-        lines: list[list[Part]] = [[("asked".ljust(NAME), "muted"), (exchange.prompt, "strong")]]
+    def _lines(self, exchange: Exchange) -> list[list[Span]]:
+        lines: list[list[Span]] = [[("asked".ljust(NAME), "muted"), (exchange.prompt, "strong")]]
         if exchange.wanted is not None:
             lines.append([("wanted".ljust(NAME), "muted"), (exchange.wanted, "good")])
         for number in self._asker.iterations:
             if number in self._left_out:
                 continue
-            name: Part = (f"{self._who(number):<{NAME}}", "accent")
+            name: Span = (f"{self._who(number):<{NAME}}", "accent")
             answer = exchange.answers.get(number)
             if answer is None:
                 if not exchange.is_done:

@@ -23,7 +23,7 @@ from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 FOOTER = ("list.open", "breakdown.also", "breakdown.name", "breakdown.forget", "app.back")
 BAR = 12
@@ -40,7 +40,7 @@ class Line(msgspec.Struct, frozen=True):
     figures: str = ""
     term: str = ""
     share: float | None = None
-    tone: str = ""
+    style: str = ""
     is_head: bool = False
     saved: str = ""
 
@@ -60,7 +60,7 @@ class BreakdownList(RowList):
     def is_selectable(self, index: int) -> bool:
         return bool(self.lines[index].term)
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         line = self.lines[index]
         if line.is_head:
             return [(" ", ""), (line.name, "strong"), (f"  {line.figures}", "muted")]
@@ -73,8 +73,8 @@ class BreakdownList(RowList):
             self.pointer(index),
             (mark, "changed"),
             (name, ""),
-            (f" {bar:<{BAR}} " if width >= 100 else " ", "bad" if line.tone == "bad" else "muted"),
-            (line.figures, line.tone if line.tone != "bad" else ""),
+            (f" {bar:<{BAR}} " if width >= 100 else " ", "bad" if line.style == "bad" else "muted"),
+            (line.figures, line.style if line.style != "bad" else ""),
         ]
 
 
@@ -86,7 +86,7 @@ class BreakdownScreen(Screen[None]):
     DEFAULT_CSS = """
     BreakdownScreen { background: $background; }
     BreakdownScreen > Vertical {
-        border: round $tone-accent; border-subtitle-color: $tone-muted; height: 1fr;
+        border: round $style-accent; border-subtitle-color: $style-muted; height: 1fr;
     }
     """
 

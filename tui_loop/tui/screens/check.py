@@ -21,7 +21,7 @@ from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 SIGNS = {
     "error": ("✗ error    ", "bad"),
@@ -53,11 +53,11 @@ class FindingList(RowList):
     def empty(self) -> list[str]:
         return [self.nothing]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         finding = self.findings[index]
-        sign, tone = SIGNS[finding.severity]
+        sign, style = SIGNS[finding.severity]
         quiet = "muted" if finding.severity == "info" else ""
-        return [self.pointer(index), (sign, tone), (finding.message, quiet)]
+        return [self.pointer(index), (sign, style), (finding.message, quiet)]
 
 
 class CheckScreen(Screen[None]):
@@ -67,9 +67,9 @@ class CheckScreen(Screen[None]):
     scopes = ("check", "list", "sheet", "app")
     DEFAULT_CSS = """
     CheckScreen { background: $background; }
-    CheckScreen > Vertical { border: round $frame; border-subtitle-color: $tone-muted; }
+    CheckScreen > Vertical { border: round $frame; border-subtitle-color: $style-muted; }
     CheckScreen > Vertical:focus-within {
-        border: round $tone-accent; border-title-color: $tone-accent;
+        border: round $style-accent; border-title-color: $style-accent;
     }
     CheckScreen > Vertical:nocolor:focus-within { border-title-style: bold reverse; }
     CheckScreen > #found { height: 2fr; }
@@ -165,9 +165,9 @@ class CheckScreen(Screen[None]):
         self.sheet.show(finding_lines(finding, services_of(self).keys))
 
 
-def finding_lines(finding: CheckResult, keymap: dict[str, str]) -> list[list[Part]]:
+def finding_lines(finding: CheckResult, keymap: dict[str, str]) -> list[list[Span]]:
     """A finding in full, with the rows that show it."""
-    lines: list[list[Part]] = [[("", ""), (finding.message, "")]]
+    lines: list[list[Span]] = [[("", ""), (finding.message, "")]]
     if finding.hint:
         lines.append([("hint: ", "muted"), (in_keys(finding.hint, keymap), "")])
     if finding.rows:
@@ -181,19 +181,19 @@ def finding_lines(finding: CheckResult, keymap: dict[str, str]) -> list[list[Par
     return lines
 
 
-def row_lines(row: TrainedRow) -> list[list[Part]]:
+def row_lines(row: TrainedRow) -> list[list[Span]]:
     """A row's tokens, turn by turn: what is not trained on is dim and in brackets."""
     head = f"{row.trained} of {counted(len(row.tokens), 'token')} are trained on"
     if row.cut:
         head += f"; {row.cut} are beyond training.max_length"
-    lines: list[list[Part]] = [
+    lines: list[list[Span]] = [
         [(head, "strong"), ("   [in brackets]: seen, but not trained on", "muted")],
         [],
     ]
     special = set(row.special)
     for turn in row.turns:
         lines.append([(turn.words, "strong")])
-        parts: list[Part] = [("", "")]
+        parts: list[Span] = [("", "")]
         was: bool | None = None
         for place in range(turn.start, turn.end):
             text, trained = row.tokens[place]
@@ -201,8 +201,8 @@ def row_lines(row: TrainedRow) -> list[list[Part]]:
                 parts += [("]", "muted")] if was is False else []
                 parts += [("[", "muted")] if trained is False else []
                 was = trained
-            tone = "accent" if place in special else "" if trained else "muted"
-            parts.append((text, tone))
+            style = "accent" if place in special else "" if trained else "muted"
+            parts.append((text, style))
         parts += [("]", "muted")] if was is False else []
         lines += [parts, []]
     return lines

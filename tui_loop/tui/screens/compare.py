@@ -26,13 +26,13 @@ from tui_loop.tui.chart.curves import ChartRun
 from tui_loop.tui.chart.pane import KeyedChart
 from tui_loop.tui.example_lines import Lines
 from tui_loop.tui.hints import in_keys
-from tui_loop.tui.iteration_lines import PERCENT, claim_tone
+from tui_loop.tui.iteration_lines import PERCENT, claim_style
 from tui_loop.tui.widgets.bar import Bar, Piece, key_pieces
 from tui_loop.tui.widgets.example_list import Causes, ChangedList, Sides, said_by, why_words
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 METRICS = ("train_loss", "eval_loss", "score", "macro_f1", "passed", "total", "steps")
 NAME, VALUE = 28, 24
@@ -79,8 +79,8 @@ def _claim(result: Comparison) -> Lines:
         head = fit(label.removesuffix(":"), 11) + " " if label or lines else ""
         if label.endswith("change:"):
             before, claim, after = text.partition(result.claim)
-            tone = claim_tone(result) or "strong"
-            lines.append([(head, "muted"), (before, ""), (claim, tone), (after, "muted")])
+            style = claim_style(result) or "strong"
+            lines.append([(head, "muted"), (before, ""), (claim, style), (after, "muted")])
         else:
             lines.append([(head, "muted"), (text, "" if label else "muted")])
     return lines
@@ -127,21 +127,21 @@ def _table(head: str, result: Comparison, rows: Sequence[Row], nothing: str) -> 
         [(fit(head, name), "strong"), (fit(heads[1], middle), "strong"), (heads[2], "strong")]
     ]
     for field, before, after in rows:
-        cells: list[Part] = [(fit(field, name - 1) + " ", ""), (fit(before, middle - 1), "muted")]
+        cells: list[Span] = [(fit(field, name - 1) + " ", ""), (fit(before, middle - 1), "muted")]
         lines.append([(cells[0][0] + cells[1][0] + " ", ""), (after, "")])
     return lines
 
 
-def _said(example: Example) -> list[Part]:
-    tone = "good" if example.passed else "bad" if example.passed is False else ""
+def _said(example: Example) -> list[Span]:
+    style = "good" if example.passed else "bad" if example.passed is False else ""
     answer = answer_of(example.output)
     if not answer.strip():
-        return [(said_by(example), tone)]
+        return [(said_by(example), style)]
     pieces = word_diff(answer_of(example.reference), answer)
     if example.passed or not any(each.kind == "same" and each.text.strip() for each in pieces):
-        return [(flat(answer, 1_000), tone)]
+        return [(flat(answer, 1_000), style)]
     return [
-        (f"[{each.text}]" if each.kind == "extra" and each.text.strip() else each.text, tone)
+        (f"[{each.text}]" if each.kind == "extra" and each.text.strip() else each.text, style)
         for each in pieces
         if each.kind != "missing"
     ]
@@ -195,8 +195,8 @@ class CompareScreen(Screen[None]):
             border: round $frame;
             border-title-color: $foreground;
             border-title-style: bold;
-            border-subtitle-color: $tone-muted;
-            &:focus-within { border: round $tone-accent; border-title-color: $tone-accent; }
+            border-subtitle-color: $style-muted;
+            &:focus-within { border: round $style-accent; border-title-color: $style-accent; }
             &:nocolor:focus-within { border-title-style: bold reverse; }
         }
         & #listed { column-span: 2; }

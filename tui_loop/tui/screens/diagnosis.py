@@ -77,8 +77,8 @@ class DiagnosisScreen(Screen[None]):
     DEFAULT_CSS = """
     DiagnosisScreen { background: $background; }
     DiagnosisScreen > Vertical {
-        border: round $tone-accent; border-title-color: $tone-accent;
-        border-subtitle-color: $tone-muted; height: 1fr;
+        border: round $style-accent; border-title-color: $style-accent;
+        border-subtitle-color: $style-muted; height: 1fr;
     }
     """
 

@@ -18,7 +18,7 @@ from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 Answer = tuple[str, str, str]
 """(key, words, value)"""
@@ -33,7 +33,7 @@ class _Answers(RowList):
     def count(self) -> int:
         return len(self.answers)
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         key, words, _ = self.answers[index]
         return [self.pointer(index), (f"{key}  ", "accent"), (words, "")]
 
@@ -47,14 +47,14 @@ class AskScreen(ModalScreen[str]):
     AskScreen:ansi { background: ansi_default; }
     AskScreen > Vertical {
         width: 76; max-width: 100%; height: auto; max-height: 100%;
-        border: round $tone-accent; background: $background; padding: 0 1;
+        border: round $style-accent; background: $background; padding: 0 1;
         & > Sheet { height: auto; max-height: 12; padding: 0; }
         & > #answers { margin-top: 1; }
     }
     """
 
     def __init__(
-        self, title: str, lines: Sequence[Sequence[Part]], answers: Sequence[Answer]
+        self, title: str, lines: Sequence[Sequence[Span]], answers: Sequence[Answer]
     ) -> None:
         super().__init__()
         self._title, self._lines, self._answers = title, lines, answers
@@ -100,7 +100,7 @@ class InputDialog(ModalScreen[str | None]):
     InputDialog:ansi { background: ansi_default; }
     InputDialog > Vertical {
         width: 76; max-width: 100%; height: auto; max-height: 100%;
-        border: round $tone-accent; background: $background; padding: 0 1;
+        border: round $style-accent; background: $background; padding: 0 1;
         & > Sheet { height: 3; padding: 0; }
         & > Horizontal { height: 1; margin-top: 1; }
         & > Horizontal > Sheet { height: 1; padding: 0; }
@@ -111,7 +111,7 @@ class InputDialog(ModalScreen[str | None]):
     def __init__(
         self,
         title: str,
-        lines: Sequence[Sequence[Part]],
+        lines: Sequence[Sequence[Span]],
         label: str,
         *,
         does: str,
@@ -175,7 +175,7 @@ class ConsentScreen(AskScreen):
         )
 
 
-def _lines(code: Sequence[ForeignCode]) -> Iterator[list[Part]]:
+def _lines(code: Sequence[ForeignCode]) -> Iterator[list[Span]]:
     """An owner with its folder, then its files; of many files the first ones."""
     shown = 0
     for each in code:

@@ -60,7 +60,7 @@ class ExampleScreen(Screen[None]):
     scopes = ("example", "sheet", "app")
     DEFAULT_CSS = """
     ExampleScreen { background: $background; }
-    ExampleScreen > Vertical { border: round $tone-accent; height: 1fr; }
+    ExampleScreen > Vertical { border: round $style-accent; height: 1fr; }
     """
 
     def __init__(

@@ -55,7 +55,7 @@ class NewLoopScreen(Screen[None]):
     DEFAULT_CSS = """
     NewLoopScreen {
         background: $background;
-        & > Vertical { border: round $tone-accent; height: 1fr; }
+        & > Vertical { border: round $style-accent; height: 1fr; }
         & #form { height: 7; }
         & #fields { height: 7; }
         & #below { height: 1fr; border-top: solid $frame; }

@@ -18,12 +18,12 @@ from tui_loop.tui.cells import flat
 from tui_loop.tui.data_files import Offers, sources_in
 from tui_loop.tui.hints import in_keys
 from tui_loop.tui.widgets.form import Choice
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 LABELS_SHOWN = 40
 PROMPT_SHOWN, REFERENCE_SHOWN = 400, 200
 
-NOTHING_YET: list[list[Part]] = [
+NOTHING_YET: list[list[Span]] = [
     [("Choose a data file: JSONL, JSON, CSV, text, Parquet or Arrow.", "")],
     [
         (
@@ -61,13 +61,13 @@ _SETTING = re.compile(r"--set (\S+?)(?=[;,.]?(?:\s|$))")
 
 def error_lines(
     error: TuiLoopError, wanted: NewLoop, root: Path, skip_key: str = ""
-) -> list[list[Part]]:
+) -> list[list[Span]]:
     """One line on what is wrong, one on what to do about it here; paths start from `root`.
 
     `skip_key`: the key that leaves unusable rows out.
     """
     message = error.message.replace(f"{root}/", "")
-    lines: list[list[Part]] = [[("✗ ", "bad"), (one_line(message, 600), "bad")]]
+    lines: list[list[Span]] = [[("✗ ", "bad"), (one_line(message, 600), "bad")]]
     if hint := hint_here(error.hint, wanted, skip_key):
         lines.append([("  hint: ", "muted"), (one_line(hint, 600), "")])
     return lines
@@ -91,9 +91,9 @@ def hint_here(hint: str, wanted: NewLoop, skip_key: str = "") -> str:
     return hint
 
 
-def understood_lines(understood: DatasetPreview) -> list[list[Part]]:
+def understood_lines(understood: DatasetPreview) -> list[list[Span]]:
     """Shape, columns, counts, labels, what is to be noted, and the first rows."""
-    lines: list[list[Part]] = [
+    lines: list[list[Span]] = [
         *([("✓ ", "good"), (one_line(each, 400), "")] for each in understood.read_as),
         [
             ("  ", ""),
@@ -114,10 +114,10 @@ def understood_lines(understood: DatasetPreview) -> list[list[Part]]:
     return lines
 
 
-def _notice_line(notice: CheckResult) -> list[Part]:
+def _notice_line(notice: CheckResult) -> list[Span]:
     """Returns a notice, and what to do about it: in the form now, or in the config later."""
     sign = ("! ", "warn") if notice.severity == "warning" else ("· ", "muted")
-    line: list[Part] = [sign, (one_line(in_keys(notice.message, {}), 600), "")]
+    line: list[Span] = [sign, (one_line(in_keys(notice.message, {}), 600), "")]
     if notice.hint:
         hint = in_keys(notice.hint, {}).replace("--metric ", "metric ")
         hint = _SETTING.sub(r"\1 in the config", hint)
@@ -131,7 +131,7 @@ def _labels(understood: DatasetPreview) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _row(prompt: str, reference: str) -> list[Part]:
+def _row(prompt: str, reference: str) -> list[Span]:
     if not prompt:
         return [("  ", ""), (one_line(reference, PROMPT_SHOWN), "")]
     return [
@@ -242,7 +242,7 @@ class FormState:
             return rows, ""
         return rows, found.problem or "no such data file: JSONL, JSON, CSV, text, Parquet or Arrow"
 
-    def lines(self) -> list[list[Part]]:
+    def lines(self) -> list[list[Span]]:
         """What is wrong, then what the data was read as."""
         wanted, result = self.wanted, self._result
         found = result if isinstance(result, TuiLoopError) else None

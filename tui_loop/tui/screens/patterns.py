@@ -26,7 +26,7 @@ from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import Cell, RowList, WrappedList
 from tui_loop.tui.widgets.search import Searchable
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 WEIGHTS = {"law": ("●", "accent"), "so far": ("○", "muted")}
 """The sign of what holds for more than half of the runs, as sure as can be, and of the rest."""
@@ -79,12 +79,12 @@ class PatternList(WrappedList):
         row = self.rows[index]
         if isinstance(row, str):
             return [([("  ", "")], 2), ([(row, "strong")], width - 2)]
-        sign, tone = WEIGHTS[row.weight]
+        sign, style = WEIGHTS[row.weight]
         count = f"{row.count} of {row.total} "
         size = max(COUNT, len(count))
         return [
             ([self.pointer(index)], 2),
-            ([(f"{sign} ", tone)], 2),
+            ([(f"{sign} ", style)], 2),
             ([(count, "muted")], size),
             ([(flat(row.sentence), "")], width - 4 - size),
         ]
@@ -147,22 +147,22 @@ class EvidenceList(WrappedList):
         ]
         if row.trial is None or pattern is None:
             return cells
-        came, tone = _came(row.trial)
+        came, style = _came(row.trial)
         left = width - 2 - ROLE - place_width - 2 - VALUE - 1 - CAME
         return [
             *cells,
             ([("  ", "")], 2),
             ([(flat(shown(row.trial.value(pattern.field))), "strong")], VALUE),
             ([(" ", "")], 1),
-            ([(came, tone)], CAME),
+            ([(came, style)], CAME),
             ([(_claim(row.trial, pattern), "muted")], max(LEAST_CLAIM, left)),
         ]
 
 
-def pattern_lines(pattern: Pattern) -> list[list[Part]]:
+def pattern_lines(pattern: Pattern) -> list[list[Span]]:
     """A pattern in full."""
-    sign, tone = WEIGHTS[pattern.weight]
-    lines: list[list[Part]] = [[(f"{sign} ", tone), (flat(pattern.sentence), "")]]
+    sign, style = WEIGHTS[pattern.weight]
+    lines: list[list[Span]] = [[(f"{sign} ", style), (flat(pattern.sentence), "")]]
     if pattern.otherwise:
         lines.append([("  ", ""), (f"but {flat(pattern.otherwise)}", "warn")])
     lines.append([("  ", ""), (pattern.figures, "muted")])
@@ -222,10 +222,10 @@ class PatternsScreen(Searchable, Screen[None]):
     DEFAULT_CSS = """
     PatternsScreen { background: $background; }
     PatternsScreen > Vertical {
-        border: round $frame; border-title-style: bold; border-subtitle-color: $tone-muted;
+        border: round $frame; border-title-style: bold; border-subtitle-color: $style-muted;
     }
     PatternsScreen > Vertical:focus-within {
-        border: round $tone-accent; border-title-color: $tone-accent;
+        border: round $style-accent; border-title-color: $style-accent;
     }
     PatternsScreen > Vertical:nocolor:focus-within { border-title-style: bold reverse; }
     PatternsScreen > #patterns { height: 1fr; }

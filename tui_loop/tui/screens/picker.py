@@ -24,7 +24,7 @@ from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 LONGEST_NAME, LEAST_NAME, LEAST_GOAL = 28, 12, 20
 
@@ -89,25 +89,25 @@ class LoopTable(RowList):
     def empty(self) -> list[str]:
         return ["reading the loops ..." if self.is_readable else "no loops can be shown"]
 
-    def head(self, width: int) -> list[Part] | None:
+    def head(self, width: int) -> list[Span] | None:
         if not self.loops:
             return None
         cells = [fit(name, size, right=name == "iterations") for name, size in self._columns(width)]
         return [("  " + "  ".join(cells), "head")]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         if self.is_welcome:
             key, words = self.doings[index]
             return [self.pointer(index), (f"{key}  ", "accent"), (words, "")]
         assert self.loops is not None
         loop = self.loops[index]
-        parts: list[Part] = [self.pointer(index)]
+        parts: list[Span] = [self.pointer(index)]
         for name, size in self._columns(width):
-            text, tone = self._cell(loop, name)
-            parts += [(fit(flat(text), size, right=name == "iterations"), tone), ("  ", "")]
+            text, style = self._cell(loop, name)
+            parts += [(fit(flat(text), size, right=name == "iterations"), style), ("  ", "")]
         return parts
 
-    def _cell(self, loop: LoopEntry, column: str) -> Part:
+    def _cell(self, loop: LoopEntry, column: str) -> Span:
         if column == "state":
             return _state(loop)
         if column == "goal" and loop.problem:
@@ -145,13 +145,13 @@ class LoopTable(RowList):
         return columns
 
 
-def _state(loop: LoopEntry) -> Part:
+def _state(loop: LoopEntry) -> Span:
     """What the loop is doing. How its last run ended has a column of its own."""
     if loop.silent_s is not None:
         return "▶ silent", "warn"
     state = "unreadable" if loop.problem else loop.state
-    sign, tone = _SIGNS.get(state, ("", ""))
-    return f"{sign}{state if loop.problem else loop.state_words}", tone
+    sign, style = _SIGNS.get(state, ("", ""))
+    return f"{sign}{state if loop.problem else loop.state_words}", style
 
 
 def best_in_words(loop: LoopEntry) -> str:
@@ -172,7 +172,7 @@ SECONDS = 2.0
 
 DOINGS = ("picker.new", "picker.demo")
 
-WELCOME: list[list[Part]] = [
+WELCOME: list[list[Span]] = [
     [("Fine-tuning is a loop: train, evaluate, look at what fails, adjust, repeat.", "strong")],
     [],
     [
@@ -196,7 +196,7 @@ class PickerScreen(Screen[None]):
     DEFAULT_CSS = """
     PickerScreen {
         background: $background;
-        & > Vertical { border: round $tone-accent; height: 1fr; }
+        & > Vertical { border: round $style-accent; height: 1fr; }
         & #loop-welcome { height: auto; display: none; padding: 1 2; }
         & #loop-note { height: 4; padding: 0 1; border-top: solid $frame; }
         &.-welcome #loop-welcome { display: block; }
@@ -306,7 +306,7 @@ class PickerScreen(Screen[None]):
     def _show_note(self) -> None:
         loop = self.table.current
         if self._problem is not None:
-            lines: list[list[Part]] = [
+            lines: list[list[Span]] = [
                 [("✗ ", "bad"), (self._problem.message, "bad")],
                 [("  hint: ", "muted"), (in_keys(self._problem.hint, self.services.keys), "")],
             ]
@@ -315,9 +315,9 @@ class PickerScreen(Screen[None]):
             self.note.show([] if loop is None else note_on(loop))
 
 
-def note_on(loop: LoopEntry) -> list[list[Part]]:
+def note_on(loop: LoopEntry) -> list[list[Span]]:
     """What the row of a loop has no room for."""
-    lines: list[list[Part]] = []
+    lines: list[list[Span]] = []
     if loop.problem:
         lines.append([("✗ ", "bad"), (loop.problem, "bad")])
     if loop.goal:

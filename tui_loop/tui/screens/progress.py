@@ -32,7 +32,7 @@ from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 FIGURE = 7
 """Cells of a score or a loss before its strip."""
@@ -42,7 +42,7 @@ LEAST_TITLE = 16
 
 EMPTY = ["Nothing has been measured yet.", "r runs the draft. Each iteration is a line here."]
 
-Lines = list[list[Part]]
+Lines = list[list[Span]]
 
 
 class ProgressCommands(Protocol):
@@ -99,7 +99,7 @@ class ProgressList(RowList):
             self.rows += ["the best so far against", *progress.pairs]
         self.rows_changed(at)
 
-    def head(self, width: int) -> list[Part] | None:
+    def head(self, width: int) -> list[Span] | None:
         title, room = self._widths(width)
         told = f"     #   {fit('', title)}"
         for name, scale, show in (
@@ -111,7 +111,7 @@ class ProgressList(RowList):
                 told += f"{fit(name, FIGURE, right=True)} {fit(scaled, room)} "
         return [(told, "head")]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         row = self.rows[index]
         if isinstance(row, str):
             return [("  ", ""), (row, "strong")]
@@ -119,19 +119,19 @@ class ProgressList(RowList):
             return [self.pointer(index), *_pair_parts(row)]
         title, room = self._widths(width)
         mark = mark_of(row, self.progress)
-        tone = "muted" if row.differs else "accent" if mark else ""
+        style = "muted" if row.differs else "accent" if mark else ""
         again = config_words(row)
-        parts: list[Part] = [
+        parts: list[Span] = [
             self.pointer(index),
-            (f"{row.number:>4}", tone),
-            (f" {mark or ' '} ", tone),
+            (f"{row.number:>4}", style),
+            (f" {mark or ' '} ", style),
             (fit(flat(f"{again}  {row.title}" if again else row.title), title), ""),
         ]
         if row.score is None and row.loss is None:
             return [*parts, ("  ", ""), (row.state if row.state != "finished" else "", "muted")]
         if self._scores is not None:
             shown = figures.percent(row.score.delta) if row.score else ""
-            parts += _drawn(shown, row.score, self._scores, room, tone)
+            parts += _drawn(shown, row.score, self._scores, room, style)
         if self._losses is not None:
             shown = figures.loss(row.loss.delta) if row.loss else ""
             parts += _drawn(shown, row.loss, self._losses, room, "muted" if row.differs else "eval")
@@ -281,16 +281,16 @@ def pair_lines(pair: Pair) -> Lines:
     return lines
 
 
-def _pair_parts(pair: Pair) -> Sequence[Part]:
+def _pair_parts(pair: Pair) -> Sequence[Span]:
     name = pair.about if pair.a == 0 else f"{pair.a}, {pair.about}"
     told = f": {flat(reach_words(pair))}" if pair.reach is not None else ""
-    tone = "good" if pair.claim == "better" else ""
-    return [(f"{flat(name)}  ", ""), (pair.claim, tone), (told, "muted")]
+    style = "good" if pair.claim == "better" else ""
+    return [(f"{flat(name)}  ", ""), (pair.claim, style), (told, "muted")]
 
 
 def _drawn(
-    figure: str, interval: Interval | None, scale: Scale, room: int, tone: str
-) -> list[Part]:
+    figure: str, interval: Interval | None, scale: Scale, room: int, style: str
+) -> list[Span]:
     """A figure and its strip."""
     drawn = strip(interval, scale, room) if interval is not None and room else " " * room
-    return [(f"{fit(figure, FIGURE, right=True)} ", "strong"), (f"{drawn} ", tone)]
+    return [(f"{fit(figure, FIGURE, right=True)} ", "strong"), (f"{drawn} ", style)]

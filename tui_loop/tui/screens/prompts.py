@@ -15,7 +15,7 @@ from tui_loop.tui.cells import fit
 from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 COLUMN = 36
 """Cells that a command with its key needs at least."""
@@ -30,7 +30,7 @@ class LeaderMenu(ModalScreen[str]):
     LeaderMenu:ansi { background: ansi_default; }
     LeaderMenu > Vertical {
         width: 100%; height: auto; max-height: 100%;
-        border: round $tone-accent; background: $background;
+        border: round $style-accent; background: $background;
         & > Sheet { height: auto; padding: 0 1; }
     }
     """
@@ -67,13 +67,13 @@ class LeaderMenu(ModalScreen[str]):
         width = self.app.size.width - 5  # the frame, a blank at each side, a scrollbar
         columns = min(4, max(1, width // COLUMN))
         room = width // columns
-        lines: list[list[Part]] = []
+        lines: list[list[Span]] = []
         for scope in dict.fromkeys(action.scope for _, action in self._commands):
             mine = [(key, action) for key, action in self._commands if action.scope == scope]
             lines.append([(SCOPES[scope], "strong")])
             rows = -(-len(mine) // columns)
             for row in range(rows):
-                parts: list[Part] = []
+                parts: list[Span] = []
                 for key, action in mine[row::rows]:
                     parts.append((f"  {key} ", "accent"))
                     parts.append((fit(action.description, room - 4 - len(key)) + " ", ""))

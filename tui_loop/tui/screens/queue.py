@@ -17,12 +17,12 @@ from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 WHY_CELLS = 40
 
 Change = Callable[[list[QueuedDraft]], None]
-Lines = list[list[Part]]
+Lines = list[list[Span]]
 
 
 class QueueSnapshot(msgspec.Struct, frozen=True):
@@ -72,11 +72,11 @@ class QueueList(RowList):
     def empty(self) -> list[str]:
         return self.why_empty
 
-    def head(self, width: int) -> list[Part] | None:
+    def head(self, width: int) -> list[Span] | None:
         sets, why = self._widths(width)
         return [(f"   #  from      {fit('sets', sets)}  {fit('why', why)}", "head")]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         draft = self.drafts[index]
         sets, why = self._widths(width)
         problem = self.problems[index] if index < len(self.problems) else ""

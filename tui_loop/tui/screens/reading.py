@@ -15,7 +15,7 @@ from tui_loop.tui.messages import Message
 from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 SEVERITY_STYLES = {"information": "", "warning": "warn", "error": "bad"}
 
@@ -25,11 +25,11 @@ class ReadingScreen(Screen[None]):
 
     DEFAULT_CSS = """
     ReadingScreen { background: $background; }
-    ReadingScreen > Vertical { border: round $tone-accent; height: 1fr; }
+    ReadingScreen > Vertical { border: round $style-accent; height: 1fr; }
     """
     FOOTER = ("sheet.down", "sheet.page_down", "sheet.bottom", "app.search", "app.back", "app.help")
 
-    def __init__(self, title: str, lines: Sequence[Sequence[Part]]) -> None:
+    def __init__(self, title: str, lines: Sequence[Sequence[Span]]) -> None:
         super().__init__()
         self._heading = title
         self.sheet = Sheet(lines)
@@ -48,7 +48,7 @@ class ReadingScreen(Screen[None]):
         self.dismiss()
 
 
-def message_lines(messages: Sequence[Message]) -> list[list[Part]]:
+def message_lines(messages: Sequence[Message]) -> list[list[Span]]:
     """Returns the messages of the session, newest first."""
     if not messages:
         return [[("No message so far.", "muted")]]
@@ -86,10 +86,10 @@ class HelpScreen(ReadingScreen):
         super().__init__("Help", help_lines(first, keymap))
 
 
-def help_lines(first: tuple[str, ...], keymap: dict[str, str]) -> list[list[Part]]:
+def help_lines(first: tuple[str, ...], keymap: dict[str, str]) -> list[list[Span]]:
     """Lines of keys and what they do; the scopes in `first` come first."""
     order = [*first, *(scope for scope in SCOPES if scope not in first)]
-    lines: list[list[Part]] = []
+    lines: list[list[Span]] = []
     for scope in order:
         mine = [action for action in ACTIONS if action.scope == scope]
         if not mine:

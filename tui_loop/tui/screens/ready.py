@@ -27,7 +27,7 @@ from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import Cell, RowList, WrappedList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 POLL_SECONDS = 0.1
 SIGNS = {
@@ -39,7 +39,7 @@ TITLE_CELLS = 28
 NEXT = "esc, then g f closes the loop with it, g w writes a report"
 """What to do with an iteration that is ready."""
 
-Lines = list[list[Part]]
+Lines = list[list[Span]]
 
 
 class ReadyCommands(Protocol):
@@ -69,12 +69,12 @@ class ItemList(WrappedList):
 
     def cells(self, index: int, width: int) -> list[Cell]:
         item = self.items[index]
-        sign, tone = SIGNS[item.status]
+        sign, style = SIGNS[item.status]
         before = 2 + len(sign) + 2
         title = min(TITLE_CELLS, max(1, (width - before) // 2))
         return [
             ([self.pointer(index)], 2),
-            ([(f"{sign}  ", tone)], len(sign) + 2),
+            ([(f"{sign}  ", style)], len(sign) + 2),
             ([(flat(item.title), "")], title),
             ([("  ", "")], 2),
             (
@@ -190,14 +190,14 @@ class ReadyScreen(RowsScreen):
             return fault_lines(self._fault, services_of(self).keys)
         if self.found is None:
             return []
-        tone = "good" if self.found.is_ready else "strong"
+        style = "good" if self.found.is_ready else "strong"
         notices: Lines = [
             [("! ", "warn"), (in_keys(each, services_of(self).keys), "warn")]
             for each in self.found.notices
         ]
         uses: Lines = [[(self.found.holdout_use_summary, "muted")]] if self.found.uses else []
         then: Lines = [[("→ ", "accent"), (NEXT, "")]] if self.found.is_ready else []
-        return [[(self.found.verdict, tone)], *then, *uses, *notices]
+        return [[(self.found.verdict, style)], *then, *uses, *notices]
 
     def _draw_now(self) -> None:
         if self.is_mounted:  # else it is drawn once it is

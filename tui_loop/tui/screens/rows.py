@@ -17,7 +17,7 @@ from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.search import Searchable
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 
 class RowsScreen(Searchable, Screen[None]):
@@ -27,9 +27,9 @@ class RowsScreen(Searchable, Screen[None]):
 
     DEFAULT_CSS = """
     RowsScreen { background: $background; }
-    RowsScreen > Vertical { border: round $frame; border-subtitle-color: $tone-muted; }
+    RowsScreen > Vertical { border: round $frame; border-subtitle-color: $style-muted; }
     RowsScreen > Vertical:focus-within {
-        border: round $tone-accent; border-title-color: $tone-accent;
+        border: round $style-accent; border-title-color: $style-accent;
     }
     RowsScreen > Vertical:nocolor:focus-within { border-title-style: bold reverse; }
     RowsScreen > #found { height: 4fr; }
@@ -65,7 +65,7 @@ class RowsScreen(Searchable, Screen[None]):
         """Draws everything anew."""
         raise NotImplementedError
 
-    def row_lines(self) -> tuple[str, list[list[Part]]]:
+    def row_lines(self) -> tuple[str, list[list[Span]]]:
         """The title and the lines of the row under the cursor."""
         raise NotImplementedError
 
@@ -102,9 +102,9 @@ class RowsScreen(Searchable, Screen[None]):
             self.dismiss()
 
 
-def fault_lines(fault: TuiLoopError, keymap: dict[str, str]) -> list[list[Part]]:
+def fault_lines(fault: TuiLoopError, keymap: dict[str, str]) -> list[list[Span]]:
     """What went wrong, and what to do."""
-    lines: list[list[Part]] = [[("✗ ", "bad"), (flat(fault.message, 600), "bad")]]
+    lines: list[list[Span]] = [[("✗ ", "bad"), (flat(fault.message, 600), "bad")]]
     if fault.hint:
         lines.append([("  ", ""), (flat(in_keys(fault.hint, keymap), 300), "muted")])
     return lines

@@ -26,7 +26,7 @@ from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 CHANGES_SHOWN = 6
 VALUE_LENGTH = 60
@@ -47,7 +47,7 @@ class RunDialog(ModalScreen[str | None]):
     RunDialog:ansi { background: ansi_default; }
     RunDialog > Vertical {
         width: 100; max-width: 100%; height: auto; max-height: 100%;
-        border: round $tone-accent; background: $background; padding: 0 1;
+        border: round $style-accent; background: $background; padding: 0 1;
         & > Sheet { height: 9; padding: 0; }
         & > Horizontal { height: 1; margin-top: 1; }
         & > Horizontal > Sheet { width: 5; height: 1; padding: 0; }
@@ -59,7 +59,7 @@ class RunDialog(ModalScreen[str | None]):
         super().__init__()
         self._draft, self._number, self._model = draft, number, model
         self._preview: Preview | None = None
-        self._shown: list[list[Part]] = []
+        self._shown: list[list[Span]] = []
         self._is_confirmed = bool(draft.changed) or not draft.parent
         self.sheet = Sheet(self._lines("reading the data ..."))
         self.sheet.can_focus = False
@@ -118,7 +118,7 @@ class RunDialog(ModalScreen[str | None]):
             lines.append([("! ", "warn"), (shown, "bad" if errors else "warn")])
         self._fill(lines)
 
-    def _fill(self, lines: list[list[Part]]) -> None:
+    def _fill(self, lines: list[list[Span]]) -> None:
         """Shows the lines; the dialog grows as far as they need it, and there is room."""
         self._shown = lines
         self.sheet.show(lines)
@@ -141,9 +141,9 @@ class RunDialog(ModalScreen[str | None]):
     def action_back(self) -> None:
         self.dismiss(None)
 
-    def _lines(self, status: str) -> list[list[Part]]:
+    def _lines(self, status: str) -> list[list[Span]]:
         changed = self._draft.changed
-        lines: list[list[Part]] = []
+        lines: list[list[Span]] = []
         for name, (old, new) in list(changed.items())[:CHANGES_SHOWN]:
             before, after = (flat(brief(each), VALUE_LENGTH) for each in (old, new))
             lines.append([(f"{name} ", ""), (f"{before} → {after}", "changed")])
@@ -163,7 +163,7 @@ class RunDialog(ModalScreen[str | None]):
 ITERATIONS = 4
 AUTO_LEAST_LINES, AUTO_MOST_LINES = 6, 12
 
-Lines = list[list[Part]]
+Lines = list[list[Span]]
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -182,7 +182,7 @@ class AutoDialog(ModalScreen[Budget | None]):
     AutoDialog:ansi { background: ansi_default; }
     AutoDialog > Vertical {
         width: 100; max-width: 100%; height: auto; max-height: 100%;
-        border: round $tone-accent; background: $background; padding: 0 1;
+        border: round $style-accent; background: $background; padding: 0 1;
         & > Sheet { height: 6; padding: 0; }
         & > Horizontal { height: 1; }
         & > Horizontal > Sheet { width: 16; height: 1; padding: 0; }

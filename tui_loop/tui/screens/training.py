@@ -21,9 +21,9 @@ from tui_loop.tui.cells import fit, flat, width_of
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
-Lines = list[list[Part]]
+Lines = list[list[Span]]
 
 FIGURE, NAME = 8, 20
 LABEL = 26
@@ -94,7 +94,7 @@ class TrainingList(RowList):
     def empty(self) -> list[str]:
         return self.told
 
-    def head(self, width: int) -> list[Part] | None:
+    def head(self, width: int) -> list[Span] | None:
         if not self.rows:
             return None
         label, text, place = self._widths(width)
@@ -104,7 +104,7 @@ class TrainingList(RowList):
         )
         return [(texts, "head")]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         row = self.rows[index]
         if row.is_head:
             return [(" ", ""), (row.reference, "strong"), (f"  {flat(row.prompt, 300)}", "muted")]

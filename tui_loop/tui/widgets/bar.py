@@ -10,18 +10,18 @@ from textual.strip import Strip
 
 from tui_loop.tui.actions import BY_ID, keys_of
 from tui_loop.tui.cells import fit, flat, width_of
-from tui_loop.tui.widgets.toned import Toned
+from tui_loop.tui.widgets.styled_lines import StyledLines
 
 
 class Piece(msgspec.Struct, frozen=True):
     """A part of a bar; a click on it runs `action` on the screen."""
 
     text: str
-    tone: str = ""
+    style: str = ""
     action: str = ""
 
 
-class Bar(Toned, can_focus=False):
+class Bar(StyledLines, can_focus=False):
     """One line; what has no room on the left is cut, the right side stays."""
 
     DEFAULT_CSS = "Bar { height: 1; overflow: hidden hidden; }"
@@ -45,7 +45,7 @@ class Bar(Toned, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        return self.painted([(piece.text, piece.tone) for piece in self._laid_out(width)], width)
+        return self.styled([(piece.text, piece.style) for piece in self._laid_out(width)], width)
 
     async def on_click(self, event: events.Click) -> None:
         at = 0
@@ -72,7 +72,7 @@ class Bar(Toned, can_focus=False):
                 if not kept:
                     kept.append(msgspec.structs.replace(piece, text=fit(flat(piece.text), room)))
                     room = 0
-                elif kept[-1].tone == "accent":  # a key without its word says nothing
+                elif kept[-1].style == "accent":  # a key without its word says nothing
                     room += width_of(flat(kept.pop().text))
                 break
             kept.append(piece)

@@ -25,7 +25,7 @@ from tui_loop.tui.widgets.field_list import WHY, WHY_SHOWN, FieldList, Shown, by
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 HELP, MORE, ROOMY = 4, 2, 14
 """Rows of the help with the rule over it; more in a pane of so many rows."""
@@ -290,7 +290,7 @@ class ConfigPane(Pane):
                 if width_of(why) > WHY_SHOWN
                 else "the reason for the change, kept with the record"
             )
-            lines: list[list[Part]] = [[(" why: ", "strong"), (text, "")]]
+            lines: list[list[Span]] = [[(" why: ", "strong"), (text, "")]]
         else:
             known = field(name)
             told = problem or self.list.problems.get(name, "")
@@ -325,9 +325,9 @@ def _recorded(iteration: Iteration) -> Shown | None:
     return Shown(f"2 Config of {iteration.number}{origin}", draft, False)
 
 
-def _hint_line(hint: Hint) -> list[Part]:
-    tone = "warn" if hint.is_warning else "muted"
-    return [(" ◐ " if hint.is_warning else " ", tone), (hint.text, tone)]
+def _hint_line(hint: Hint) -> list[Span]:
+    style = "warn" if hint.is_warning else "muted"
+    return [(" ◐ " if hint.is_warning else " ", style), (hint.text, style)]
 
 
 def _derived(name: str, draft: Draft) -> str:

@@ -27,12 +27,12 @@ from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.readiness import Checklist
 from tui_loop.tui.cells import fit, width_of
-from tui_loop.tui.iteration_lines import VERDICT_TONES
+from tui_loop.tui.iteration_lines import VERDICT_STYLES
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import wrapped
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
-TONES = {"alarm": "bad", "warning": "warn", "note": "muted"}
+STYLES = {"alarm": "bad", "warning": "warn", "note": "muted"}
 STANDINGS = {"met": ("✓", "good"), "not met": ("✗", "bad"), "open": ("?", "warn")}
 KIND, WIDE = 25, 110
 """Cells of a kind where it has a column of its own, and from which width on it has."""
@@ -57,8 +57,8 @@ class Evidence(msgspec.Struct, frozen=True):
 class Paragraph(msgspec.Struct, frozen=True):
     """A wrapped text; `lead` stands before its first line, and the others are indented as far."""
 
-    lead: tuple[Part, ...]
-    body: tuple[Part, ...] = ()
+    lead: tuple[Span, ...]
+    body: tuple[Span, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -76,7 +76,7 @@ class Entry(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True):
     """One line of the list, and the number of its entry."""
 
-    parts: list[Part]
+    parts: list[Span]
     entry: int
     is_first: bool
 
@@ -95,8 +95,8 @@ def entries_of(diagnosis: Diagnosis, selected: Collection[Key], *, is_wide: bool
     if verdict is not None:
         sign, _, words = verdict_words(verdict.word)
         by = suggested_by(verdict.suggestion)
-        lead: list[Part] = [
-            (f"  {sign} ", VERDICT_TONES.get(sign, "")),
+        lead: list[Span] = [
+            (f"  {sign} ", VERDICT_STYLES.get(sign, "")),
             (f"{verdict.word}  ", "strong"),
         ]
         entries.append(
@@ -141,13 +141,13 @@ def ready_entries(checks: Checklist | None) -> list[Entry]:
     if checks is None:
         return []
     met = sum(each.status == "met" for each in checks.items)
-    body: list[Part] = [(f"{met} of {len(checks.items)} met", "strong" if not checks.unmet else "")]
+    body: list[Span] = [(f"{met} of {len(checks.items)} met", "strong" if not checks.unmet else "")]
     for each in checks.items:
-        sign, tone = STANDINGS[each.status]
-        body += [(" · ", "muted"), (f"{sign} ", tone), (each.title, "muted")]
+        sign, style = STANDINGS[each.status]
+        body += [(" · ", "muted"), (f"{sign} ", style), (each.title, "muted")]
         if each.status == "not met":
             body.append((f" ({each.figure})", ""))
-    lead: tuple[Part, ...] = (("  ready?  ", "strong"),)
+    lead: tuple[Span, ...] = (("  ready?  ", "strong"),)
     return [Entry((Paragraph(()),)), Entry((Paragraph(lead, tuple(body)),))]
 
 
@@ -204,13 +204,13 @@ def text_of(entries: Sequence[Entry]) -> str:
 
 
 def _finding(finding: Finding, seen: Evidence | None, *, is_wide: bool) -> Entry:
-    tone, kind = TONES[finding.severity], kind_words(finding.kind)
-    sign: Part = (f"  {GLYPHS[finding.severity]} ", tone)
-    message: list[Part] = [(finding.message, "")]
+    style, kind = STYLES[finding.severity], kind_words(finding.kind)
+    sign: Span = (f"  {GLYPHS[finding.severity]} ", style)
+    message: list[Span] = [(finding.message, "")]
     if seen is not None:
         message.append((f"  →{KEPT}{seen.words.replace(' ', KEPT)}", "muted"))
     if is_wide:
-        lead: tuple[Part, ...] = (sign, (fit(kind, KIND - 2) + "  ", "strong"))
+        lead: tuple[Span, ...] = (sign, (fit(kind, KIND - 2) + "  ", "strong"))
     else:
         lead, message = (sign,), [(f"{kind}  ", "strong"), *message]
     paragraphs = [Paragraph(lead, tuple(message))]
@@ -223,8 +223,8 @@ def _finding(finding: Finding, seen: Evidence | None, *, is_wide: bool) -> Entry
 
 def _suggestion(suggestion: Suggestion, selected: Collection[Key]) -> Entry:
     is_selected = key_of(suggestion) in selected
-    box: Part = ("    [x] ", "accent") if is_selected else ("    [ ] ", "muted")
-    details: list[Part] = []
+    box: Span = ("    [x] ", "accent") if is_selected else ("    [ ] ", "muted")
+    details: list[Span] = []
     if suggestion.expects is not None:
         details.append((expected(suggestion.expects), ""))
     if suggestion.record:
@@ -251,13 +251,13 @@ def _gap(entries: Sequence[Entry]) -> list[Entry]:
     return [Entry((Paragraph(()),))] if entries else []
 
 
-def _lines(paragraph: Paragraph, width: int) -> list[list[Part]]:
+def _lines(paragraph: Paragraph, width: int) -> list[list[Span]]:
     indent = sum(width_of(text) for text, _ in paragraph.lead)
     if not paragraph.body:
         return [list(paragraph.lead)]
     found = wrapped([("", ""), *paragraph.body], max(8, width - indent))
-    blank: Part = (" " * indent, "")
-    lines = [[(text.replace(KEPT, " "), tone) for text, tone in line] for line in found]
+    blank: Span = (" " * indent, "")
+    lines = [[(text.replace(KEPT, " "), style) for text, style in line] for line in found]
     return [[*(paragraph.lead if not at else (blank,)), *line] for at, line in enumerate(lines)]
 
 
@@ -305,21 +305,21 @@ class DiagnosisList(RowList):
         row = self._rows[index]
         return row.is_first and self.entries[row.entry].about is not None
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         parts = self._rows[index].parts
         if index != self.cursor or not self.is_selectable(index):
             return parts
-        (text, tone), *rest = parts
-        return [self.pointer(index), (text[2:], tone), *rest]
+        (text, style), *rest = parts
+        return [self.pointer(index), (text[2:], style), *rest]
 
     def render_line(self, y: int) -> Strip:
         width, index = self.inner_width, y + round(self.scroll_y)
         if not 0 <= index < self.count:
-            return self.painted([], width)
+            return self.styled([], width)
         style = None
         if self._rows[index].entry == self._rows[self.cursor].entry and self.entry is not None:
-            style = self.tone("cursor" if self.has_focus else "idle")
-        return self.painted(self.row(index, width), width, style)
+            style = self.style_of("cursor" if self.has_focus else "idle")
+        return self.styled(self.row(index, width), width, style)
 
     def on_resize(self) -> None:
         self._lay_out(self.key)

@@ -16,7 +16,7 @@ from tui_loop.core.record.structs import Example
 from tui_loop.core.snapshot import Examples
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 OUTCOMES = {
     Outcome.FAILED: ("✗", "bad"),
@@ -97,7 +97,7 @@ class ExampleList(RowList):
         except (TuiLoopError, OSError):  # the file has gone; the next look tells
             return None
 
-    def head(self, width: int) -> list[Part] | None:
+    def head(self, width: int) -> list[Span] | None:
         if not self.listed:
             return None
         pair, prompt = self._widths(width)
@@ -113,7 +113,7 @@ class ExampleList(RowList):
             )
         ]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         example, view = self.at(index), self.view
         if example is None or view is None:
             return []
@@ -150,7 +150,7 @@ class ExampleList(RowList):
             return ""
         return fit("" if example.score is None else f"{example.score:.2f}", SCORE, right=True)
 
-    def _history(self, view: ExampleView, row: int) -> list[Part]:
+    def _history(self, view: ExampleView, row: int) -> list[Span]:
         if view.histories is None or not self._strip:
             return []
         moments = view.histories.points(row)
@@ -166,12 +166,12 @@ class ExampleList(RowList):
         return pair, max(0, room - pair)
 
 
-def strip_of(moments: Sequence[HistoryPoint], width: int) -> list[Part]:
+def strip_of(moments: Sequence[HistoryPoint], width: int) -> list[Span]:
     """An example's outcomes over the iterations, oldest first, in at most `width` cells.
 
     A bar stands where it got another reference.
     """
-    parts: list[Part] = []
+    parts: list[Span] = []
     for moment in moments:
         if moment.is_new_segment:
             parts.append(("|", "muted"))
@@ -248,7 +248,7 @@ class ChangedList(RowList):
         old, new = self.contrast.old.causes, self.contrast.new.causes
         return old[self.shown.old[index]], new[self.shown.new[index]]
 
-    def head(self, width: int) -> list[Part] | None:
+    def head(self, width: int) -> list[Span] | None:
         if not self.count:
             return None
         wanted, said, why, prompt = _widths(width)
@@ -256,7 +256,7 @@ class ChangedList(RowList):
         cells = ["    ", fit("wanted", wanted), fit(f"{a} said", said), fit(f"{b} said", said)]
         return [("".join([*cells, fit(f"why {a} → {b}", why), fit("prompt", prompt)]), "head")]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         sides = self.at(index)
         if sides is None:
             return [self.pointer(index), ("cannot be read any more", "muted")]
@@ -267,8 +267,8 @@ class ChangedList(RowList):
             self.pointer(index),
             (f"{flag} ", "changed"),
             (_cell(new.reference, wanted), ""),
-            (_cell(said_by(old), said), _tone(old)),
-            (_cell(said_by(new), said), _tone(new)),
+            (_cell(said_by(old), said), _style(old)),
+            (_cell(said_by(new), said), _style(new)),
             (_cell(why_words(*self.causes_at(index), is_fixed=bool(new.passed)), why), "muted"),
             (fit(flat(new.prompt, 400), prompt), "muted"),
         ]
@@ -296,7 +296,7 @@ def _short(causes: tuple[str, ...]) -> str:
     return SHORT_CAUSES.get(causes[0], cause_words(causes[0])) if causes else "?"
 
 
-def _tone(example: Example) -> str:
+def _style(example: Example) -> str:
     return "good" if example.passed else "bad"
 
 

@@ -28,7 +28,7 @@ from tui_loop.tui.widgets.example_list import ExampleList
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.search import SearchablePane
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 FAILED = parse("is:failed")
 """What is listed unless something else is asked for."""
@@ -342,10 +342,10 @@ def _why_none(snapshot: LoopSnapshot) -> list[str]:
 
 def _short_lines(
     example: Example, causes: Sequence[CauseEvidence], suspect: CauseEvidence | None
-) -> list[list[Part]]:
+) -> list[list[Span]]:
     answer = answer_of(example.output) or "(empty)"
     said = "(nothing was generated)" if example.output is None else answer
-    lines: list[list[Part]] = [
+    lines: list[list[Span]] = [
         [(" wanted  ", "muted"), (flat(example.reference, 300), "good")],
         [(" said    ", "muted"), (flat(said, 300), "bad" if example.passed is False else "")],
     ]

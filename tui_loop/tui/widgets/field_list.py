@@ -14,7 +14,7 @@ from tui_loop.core.text.figures import brief
 from tui_loop.core.workflow.draft import Draft, names_of
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 WHY = "why"
 """The key of the first row, the reason for the change."""
@@ -68,7 +68,7 @@ class FieldList(RowList):
         self.keys = self._keys()
         self.rows_changed(key)
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         key = self.keys[index]
         assert self.shown is not None
         if key == WHY:
@@ -83,16 +83,16 @@ class FieldList(RowList):
         value, was = draft.value(key), draft.was(key)
         label_width = min(29, max(12, width - 30))
         room = max(6, width - 4 - label_width)
-        note, tone = "", "muted"
+        note, style = "", "muted"
         if key in self.problems:
-            sign, note, tone = ("! ", "bad"), self.problems[key], "bad"
+            sign, note, style = ("! ", "bad"), self.problems[key], "bad"
         elif value != was:
-            sign, note, tone = ("• ", "changed"), f"was {brief(was)}", "changed"
+            sign, note, style = ("• ", "changed"), f"was {brief(was)}", "changed"
         else:
             sign = ("  ", "")
         hint = self._hint_of(key, value)
-        if hint.is_warning and tone != "bad":
-            note, tone = " · ".join(each for each in (f"◐ {hint.brief}", note) if each), "warn"
+        if hint.is_warning and style != "bad":
+            note, style = " · ".join(each for each in (f"◐ {hint.brief}", note) if each), "warn"
         shown = flat(_shown(value), 300)
         value_width = min(max(14, len(shown) + 1), room - min(len(note), room // 2))
         return [
@@ -101,9 +101,9 @@ class FieldList(RowList):
             (fit(known.label, label_width - 1) + " ", ""),
             (
                 fit(shown, value_width),
-                "strong" if value != was else _value_tone(known.default, value),
+                "strong" if value != was else _value_style(known.default, value),
             ),
-            (f" {flat(note)}" if note else "", tone),
+            (f" {flat(note)}" if note else "", style),
         ]
 
     def _keys(self) -> list[str]:
@@ -141,5 +141,5 @@ def _shown(value: Any) -> str:
     return brief(value) if isinstance(value, (float, bool)) or value is None else as_setting(value)
 
 
-def _value_tone(default: Any, value: Any) -> str:
+def _value_style(default: Any, value: Any) -> str:
     return "muted" if value is None or value == default else ""

@@ -13,7 +13,7 @@ from tui_loop.tui.actions import bindings_of
 from tui_loop.tui.cells import fit, flat, width_of
 from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part, Toned
+from tui_loop.tui.widgets.styled_lines import Span, StyledLines
 
 WIDEST_VALUE = 48
 
@@ -68,15 +68,15 @@ class ChoiceList(RowList):
     def empty(self) -> list[str]:
         return [self.nothing]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         choice = self.choices[index]
         words = choice.refusal or choice.words
         values = [width_of(flat(each.value)) for each in self.choices[:200] if each.words]
         size = min(WIDEST_VALUE, max(values, default=0)) if words else 0
         value = flat(choice.value)
-        tone = "muted" if choice.refusal else ""
+        style = "muted" if choice.refusal else ""
         pointer = self.pointer(index) if self.is_active else ("  ", "")
-        return [pointer, (fit(value, max(size, width_of(value))), tone), (f"  {words}", "muted")]
+        return [pointer, (fit(value, max(size, width_of(value))), style), (f"  {words}", "muted")]
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
@@ -103,7 +103,7 @@ class FormInput(TextInput):
         self.field = field
 
 
-class FormLabels(Toned, can_focus=False):
+class FormLabels(StyledLines, can_focus=False):
     """One label a line; the one of the current field is pointed at, wrong ones are marked."""
 
     DEFAULT_CSS = f"FormLabels {{ width: {LABEL_CELLS}; height: 1fr; overflow: hidden hidden; }}"
@@ -123,16 +123,16 @@ class FormLabels(Toned, can_focus=False):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if not 0 <= y < len(self._labels):
-            return self.painted([], width)
+            return self.styled([], width)
         label = self._labels[y]
-        tone = "strong" if label == self._current else "muted"
+        style = "strong" if label == self._current else "muted"
         sign = ("✗ ", "bad") if label in self._wrong else ("▸ ", "accent")
         if label != self._current and label not in self._wrong:
             sign = ("  ", "")
-        return self.painted([sign, (fit(label, width - 2), tone)], width)
+        return self.styled([sign, (fit(label, width - 2), style)], width)
 
 
-class FormRow(Toned, can_focus=True):
+class FormRow(StyledLines, can_focus=True):
     """A line that does something when it is entered."""
 
     BINDINGS = bindings_of("list.open")
@@ -160,5 +160,5 @@ class FormRow(Toned, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         words = f"{self._words} ..." if self._is_busy else self._words
-        line = self.tone("cursor") if self.has_focus else None
-        return self.painted([(words, "strong")], self.size.width, line)
+        line = self.style_of("cursor") if self.has_focus else None
+        return self.styled([(words, "strong")], self.size.width, line)

@@ -25,7 +25,7 @@ from tui_loop.tui.actions import bindings, bindings_of
 from tui_loop.tui.cells import fit, flat, width_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 Show = Callable[[Iteration, RunGlance], str]
 
@@ -283,7 +283,7 @@ class _Boxes(RowList):
     def count(self) -> int:
         return len(self.columns)
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         name, words = self.columns[index]
         box = ("■ ", "accent") if name in self.ticked else ("□ ", "muted")
         return [self.pointer(index), box, (fit(name, NAME), ""), (words, "muted")]
@@ -299,7 +299,7 @@ class ColumnsScreen(ModalScreen[None]):
     ColumnsScreen:ansi { background: ansi_default; }
     ColumnsScreen > Vertical {
         width: 60; max-width: 100%; height: auto; max-height: 100%;
-        border: round $tone-accent; background: $background; padding: 0 1;
+        border: round $style-accent; background: $background; padding: 0 1;
     }
     """
 

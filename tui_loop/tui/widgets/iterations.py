@@ -32,7 +32,7 @@ from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import loss, percent
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.iteration_lines import VERDICT_TONES, claim_tone, note_on, state_part
+from tui_loop.tui.iteration_lines import VERDICT_STYLES, claim_style, note_on, state_part
 from tui_loop.tui.widgets.iteration_columns import (
     CLAIM,
     COLUMNS,
@@ -50,7 +50,7 @@ from tui_loop.tui.widgets.iteration_columns import (
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.search import SearchablePane
 from tui_loop.tui.widgets.sheet import Sheet
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 DRAFT = "draft"
 """The key of the draft's row; all others are numbers."""
@@ -135,7 +135,7 @@ class IterationTable(RowList):
             )
         self.listed = passed
 
-    def head(self, width: int) -> list[Part]:
+    def head(self, width: int) -> list[Span]:
         room = self._room(width)
         order, arrow = self.choice.order, ARROWS[self._lowest_first]
         by_number = "" if self.choice.is_lineage or order is not IterationOrder.NUMBER else arrow
@@ -156,7 +156,7 @@ class IterationTable(RowList):
             cells.append(in_column(column, f"{column.head}{mark}", size))
         return [("".join(cells), "head")]
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         assert self.snapshot is not None
         if index >= len(self.listed):
             return [self.pointer(index), *self._draft_row()]
@@ -164,17 +164,17 @@ class IterationTable(RowList):
         room = self._room(width)
         has_indent = self.choice.is_lineage and self._depths.get(iteration.number)
         indent = "└ " if has_indent else ""
-        metrics, tone = iteration.metrics, ""
+        metrics, style = iteration.metrics, ""
         if iteration.state in ("queued", "unreadable"):
-            tone = "muted"
+            style = "muted"
         measured = eval_loss(iteration)
         is_whole = metrics.get("eval_loss") is not None
-        parts: list[Part] = [
+        parts: list[Span] = [
             self.pointer(index),
             (fit(str(iteration.number), self._digits, right=True), "strong"),
             *self._marks(iteration),
             (indent, "muted"),
-            (fit_words(flat(iteration.title), room.title - len(indent)), tone),
+            (fit_words(flat(iteration.title), room.title - len(indent)), style),
             (
                 fit(whole_number(loss(measured), measured, room.loss), room.loss, right=True),
                 "" if is_whole else "muted",
@@ -182,9 +182,9 @@ class IterationTable(RowList):
             (fit(percent(metrics.get("score")), room.score, right=True), ""),
             (" " * room.gap, ""),
         ]
-        text, tone = self._outcome(iteration)
+        text, style = self._outcome(iteration)
         is_last = not (room.verdict or room.added)
-        parts.append((text if is_last else fit(text, CLAIM), tone))
+        parts.append((text if is_last else fit(text, CLAIM), style))
         if room.verdict:
             parts.append(self._verdict(iteration, room))
         glance = self.snapshot.glances.get(iteration.number, NO_GLANCE)
@@ -208,7 +208,7 @@ class IterationTable(RowList):
             sizes[-1] = column, size + room.rest
         return sizes
 
-    def _marks(self, iteration: Iteration) -> list[Part]:
+    def _marks(self, iteration: Iteration) -> list[Span]:
         """Whether it is marked, and whether it is the best, in three cells."""
         assert self.snapshot is not None
         best = self.snapshot.best
@@ -218,7 +218,7 @@ class IterationTable(RowList):
             return [(" m " if is_marked else "   ", "overlay")]
         return [("m" if is_marked else " ", "overlay"), (f"{sign} ", "good")]
 
-    def _outcome(self, iteration: Iteration) -> Part:
+    def _outcome(self, iteration: Iteration) -> Span:
         """What came of it: the change against the parent, or the state it is in."""
         assert self.snapshot is not None
         if iteration.state != "finished":
@@ -226,16 +226,16 @@ class IterationTable(RowList):
         if iteration.number not in self.snapshot.comparisons:
             return ("", "")
         compared = self.snapshot.comparisons[iteration.number]
-        return brief_delta(compared), claim_tone(compared)
+        return brief_delta(compared), claim_style(compared)
 
-    def _verdict(self, iteration: Iteration, room: Room) -> Part:
+    def _verdict(self, iteration: Iteration, room: Room) -> Span:
         if not iteration.verdict:
             return (fit("", room.verdict) if room.added else "", "")
         sign, word, _ = verdict_words(iteration.verdict)
         told = f" {sign} {word}" if room.verdict > SIGN else f" {sign}"
-        return (fit(told, room.verdict) if room.added else told, VERDICT_TONES.get(sign, ""))
+        return (fit(told, room.verdict) if room.added else told, VERDICT_STYLES.get(sign, ""))
 
-    def _draft_row(self) -> list[Part]:
+    def _draft_row(self) -> list[Span]:
         assert self.snapshot is not None
         draft = self.snapshot.draft
         number = max((each.number for each in self.snapshot.iterations), default=0) + 1

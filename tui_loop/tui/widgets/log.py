@@ -13,10 +13,10 @@ from tui_loop.tui.actions import BY_ID, bindings, keys_of
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.search import SearchablePane, TextSearch
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 LEVELS = ("all", "no steps", "warnings")
-TONES = {"error": "bad", "warning": "warn", "step": "", "debug": "muted", "info": ""}
+STYLES = {"error": "bad", "warning": "warn", "step": "", "debug": "muted", "info": ""}
 
 
 class LogChoice(msgspec.Struct, frozen=True):
@@ -46,15 +46,15 @@ class LogList(RowList):
     def empty(self) -> list[str]:
         return self.why_empty
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         line = self.lines[index]
-        tone = TONES.get(line.level, "")
+        style = STYLES.get(line.level, "")
         sign = {"error": "✗ ", "warning": "! "}.get(line.level, "  ")
         return [
             self.pointer(index),
             (f"{clock(line.t)}  ", "muted"),
-            (sign, tone),
-            *self.search.marked(line.text, tone),
+            (sign, style),
+            *self.search.marked(line.text, style),
         ]
 
     def show(self, view: RunView | None) -> bool:

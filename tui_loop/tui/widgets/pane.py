@@ -17,10 +17,10 @@ class Pane(Vertical):
         border: round $frame;
         border-title-color: $foreground;
         border-title-style: bold;
-        border-subtitle-color: $tone-muted;
+        border-subtitle-color: $style-muted;
         background: $background;
         padding: 0;
-        &:focus-within { border: round $tone-accent; border-title-color: $tone-accent; }
+        &:focus-within { border: round $style-accent; border-title-color: $style-accent; }
         &:nocolor:focus-within { border-title-style: bold reverse; }
     }
     """

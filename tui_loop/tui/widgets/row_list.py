@@ -15,13 +15,13 @@ from textual.strip import Strip
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import width_of
 from tui_loop.tui.widgets.sheet import wrapped
-from tui_loop.tui.widgets.toned import Part, Toned
+from tui_loop.tui.widgets.styled_lines import Span, StyledLines
 
 SEARCHED_CELLS = 400
 """The width of a row whose text is searched."""
 
 
-class RowList(Toned, can_focus=True):
+class RowList(StyledLines, can_focus=True):
     """Rows by number; a subclass says how many there are and paints one.
 
     `key_of` names a row beyond its number, so that the cursor stays with it when others come.
@@ -51,11 +51,11 @@ class RowList(Toned, can_focus=True):
         """How many rows there are."""
         raise NotImplementedError
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         """The parts of a row, in `width` cells."""
         raise NotImplementedError
 
-    def head(self, width: int) -> list[Part] | None:
+    def head(self, width: int) -> list[Span] | None:
         """A line above the rows that does not scroll, None for none."""
         return None
 
@@ -179,20 +179,20 @@ class RowList(Toned, can_focus=True):
         width = self.inner_width
         head = self.head(width) if self._head_lines else None
         if head is not None and y == 0:
-            return self.painted(head, width)
+            return self.styled(head, width)
         if not self.count:
             told = [wrapped([(" ", ""), (line, "muted")], width) for line in self.empty()]
             lines, at = [each for line in told for each in line], y - self._head_lines
-            return self.painted(lines[at] if at < len(lines) else [], width)
+            return self.styled(lines[at] if at < len(lines) else [], width)
         index = y - self._head_lines + round(self.scroll_y)
         if not 0 <= index < self.count:
-            return self.painted([], width)
+            return self.styled([], width)
         style = None
         if index == self.cursor and self.is_selectable(index):
-            style = self.tone("cursor" if self.has_focus else "idle")
-        return self.painted(self.row(index, width), width, style)
+            style = self.style_of("cursor" if self.has_focus else "idle")
+        return self.styled(self.row(index, width), width, style)
 
-    def pointer(self, index: int) -> Part:
+    def pointer(self, index: int) -> Span:
         """The sign of the cursor's row, which does not rest on colour."""
         return ("▸ " if index == self.cursor else "  ", "accent")
 
@@ -231,11 +231,11 @@ class RowList(Toned, can_focus=True):
             self.refresh(Region(0, y, self.size.width, 1))
 
 
-Cell = tuple[Sequence[Part], int]
+Cell = tuple[Sequence[Span], int]
 """What is in a column of a row, and the column's width."""
 
 
-def side_by_side(cells: Sequence[Cell]) -> list[list[Part]]:
+def side_by_side(cells: Sequence[Cell]) -> list[list[Span]]:
     """Wraps each cell in its column; returns the lines of the row."""
     columns = [(wrapped(list(parts), max(1, width)), max(1, width)) for parts, width in cells]
     return [
@@ -244,7 +244,7 @@ def side_by_side(cells: Sequence[Cell]) -> list[list[Part]]:
     ]
 
 
-def _padded(lines: list[list[Part]], at: int, width: int) -> list[Part]:
+def _padded(lines: list[list[Span]], at: int, width: int) -> list[Span]:
     parts = lines[at] if at < len(lines) else []
     used = sum(width_of(text) for text, _ in parts)
     return [*parts, (" " * max(0, width - used), "")]
@@ -262,7 +262,7 @@ class WrappedList(RowList):
         """The cells of a row, whose widths add up to `width` at most."""
         raise NotImplementedError
 
-    def row(self, index: int, width: int) -> list[Part]:
+    def row(self, index: int, width: int) -> list[Span]:
         """The row on one line."""
         return [part for parts, _ in self.cells(index, width) for part in parts]
 
@@ -279,14 +279,14 @@ class WrappedList(RowList):
             return super().render_line(y)
         width = self.inner_width
         if not 0 <= at < self._tops[-1]:
-            return self.painted([], width)
+            return self.styled([], width)
         index = self._row_at(at)
         style = None
         if index == self.cursor and self.is_selectable(index):
-            style = self.tone("cursor" if self.has_focus else "idle")
+            style = self.style_of("cursor" if self.has_focus else "idle")
         lines = side_by_side(self.cells(index, width))
         line = at - self._tops[index]
-        return self.painted(lines[line] if line < len(lines) else [], width, style)
+        return self.styled(lines[line] if line < len(lines) else [], width, style)
 
     def row_on(self, y: int) -> int | None:
         self._ensure_layout()

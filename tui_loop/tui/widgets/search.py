@@ -12,7 +12,7 @@ from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.toned import Part
+from tui_loop.tui.widgets.styled_lines import Span
 
 
 class TextSearch:
@@ -66,19 +66,19 @@ class TextSearch:
             return f"match {at + 1:,} of {len(self.rows):,}"
         return counted(len(self.rows), "match", "matches")
 
-    def marked(self, text: str, tone: str) -> list[Part]:
-        """Returns a text in parts, each place that matches with the tone of a mark."""
+    def marked(self, text: str, style: str) -> list[Span]:
+        """Returns a text in parts, each place that matches with the style of a mark."""
         if self._pattern is None:
-            return [(text, tone)]
-        parts: list[Part] = []
+            return [(text, style)]
+        parts: list[Span] = []
         at = 0
         for found in self._pattern.finditer(text):
-            parts += [(text[at : found.start()], tone), (found[0], "mark")]
+            parts += [(text[at : found.start()], style), (found[0], "mark")]
             at = found.end()
-        return [part for part in [*parts, (text[at:], tone)] if part[0]]
+        return [part for part in [*parts, (text[at:], style)] if part[0]]
 
 
-def joined(parts: Sequence[Part]) -> str:
+def joined(parts: Sequence[Span]) -> str:
     """Returns the text of a row."""
     return "".join(text for text, _ in parts)
 

@@ -1,4 +1,4 @@
-"""Text to read: paragraphs of toned parts, wrapped to the width, scrolled by line and page."""
+"""Text to read: paragraphs of styled spans, wrapped to the width, scrolled by line and page."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from textual.strip import Strip
 
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat, width_of
-from tui_loop.tui.widgets.toned import Part, Toned
+from tui_loop.tui.widgets.styled_lines import Span, StyledLines
 
 MAX_PARAGRAPH = 100_000
 """Characters of one paragraph that are laid out; a text of megabytes is cut here."""
 
 
-class Sheet(Toned, can_focus=True):
+class Sheet(StyledLines, can_focus=True):
     """Shows lines of parts; a line too long goes on below, indented as its first part is wide."""
 
     BINDINGS = bindings("sheet")
@@ -26,7 +26,7 @@ class Sheet(Toned, can_focus=True):
 
     def __init__(
         self,
-        lines: Sequence[Sequence[Part]] = (),
+        lines: Sequence[Sequence[Span]] = (),
         *,
         id: str | None = None,
         is_note: bool = False,
@@ -36,13 +36,13 @@ class Sheet(Toned, can_focus=True):
         if is_note:
             self.can_focus = False
             self.add_class("-note")
-        self._lines: list[list[Part]] = [list(line) for line in lines]
-        self._wrapped: list[list[Part]] = []
+        self._lines: list[list[Span]] = [list(line) for line in lines]
+        self._wrapped: list[list[Span]] = []
         self._wrapped_for = -1
         self._found: int | None = None
         """The wrapped line that a search found."""
 
-    def show(self, lines: Sequence[Sequence[Part]], *, keep_place: bool = False) -> None:
+    def show(self, lines: Sequence[Sequence[Span]], *, keep_place: bool = False) -> None:
         """Replaces the text; draws nothing if it is the same."""
         fresh = [list(line) for line in lines]
         if fresh == self._lines:
@@ -55,7 +55,7 @@ class Sheet(Toned, can_focus=True):
 
     @property
     def text(self) -> str:
-        """The text, without tones."""
+        """The text, without styles."""
         return "\n".join("".join(text for text, _ in line) for line in self._lines)
 
     def on_resize(self) -> None:
@@ -68,8 +68,8 @@ class Sheet(Toned, can_focus=True):
         index = y + round(self.scroll_y)
         width = self.inner_width
         parts = self._wrapped[index] if 0 <= index < len(self._wrapped) else []
-        style = self.tone("cursor") if index == self._found else None
-        return self.painted(parts, width, style)
+        style = self.style_of("cursor") if index == self._found else None
+        return self.styled(parts, width, style)
 
     def action_page_down(self) -> None:
         self.scroll_relative(y=max(1, self.size.height - 1), animate=False)
@@ -123,14 +123,14 @@ class Sheet(Toned, can_focus=True):
         self.virtual_size = Size(self.size.width, len(self._wrapped))
 
 
-def wrapped(parts: Sequence[Part], width: int) -> list[list[Part]]:
+def wrapped(parts: Sequence[Span], width: int) -> list[list[Span]]:
     """A line broken into lines of at most `width` cells, between words where it can be.
 
     Line ends within a text begin a new line; further lines are indented under the second part.
     """
     indent = width_of(parts[0][0]) if len(parts) > 1 else 0
     indent = indent if indent < width // 2 else 0
-    lines: list[list[Part]] = [[]]
+    lines: list[list[Span]] = [[]]
     used = 0
 
     def begin() -> None:
@@ -138,7 +138,7 @@ def wrapped(parts: Sequence[Part], width: int) -> list[list[Part]]:
         lines.append([(" " * indent, "")] if indent else [])
         used = indent
 
-    for text, tone in parts:
+    for text, style in parts:
         for number, piece in enumerate(text[:MAX_PARAGRAPH].split("\n")):
             if number:
                 begin()
@@ -149,13 +149,13 @@ def wrapped(parts: Sequence[Part], width: int) -> list[list[Part]]:
                     text_of_word = word.lstrip(" ")
                     size -= len(word) - len(text_of_word)
                 if used + size <= width:
-                    lines[-1].append((text_of_word, tone))
+                    lines[-1].append((text_of_word, style))
                     used += size
                     continue
                 for place, chunk in enumerate(_chunks(text_of_word, width - used, width - indent)):
                     if place:
                         begin()
-                    lines[-1].append((chunk, tone))
+                    lines[-1].append((chunk, style))
                     used += width_of(chunk)
     return [_joined(line) for line in lines]
 
@@ -187,12 +187,12 @@ def _chunks(word: str, first: int, width: int) -> Iterator[str]:
     yield word[start:]
 
 
-def _joined(line: list[Part]) -> list[Part]:
-    """Neighbouring parts of one tone as one."""
-    joined: list[Part] = []
-    for text, tone in line:
-        if joined and joined[-1][1] == tone:
-            joined[-1] = joined[-1][0] + text, tone
+def _joined(line: list[Span]) -> list[Span]:
+    """Neighbouring parts of one style as one."""
+    joined: list[Span] = []
+    for text, style in line:
+        if joined and joined[-1][1] == style:
+            joined[-1] = joined[-1][0] + text, style
         else:
-            joined.append((text, tone))
+            joined.append((text, style))
     return joined

@@ -1,4 +1,4 @@
-"""Painting rows of text in the app's tones; every string passes the gate on its way."""
+"""Painting rows of text in the app's styles; every string passes the gate on its way."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui_loop.tui.cells import fit, flat, width_of
-from tui_loop.tui.themes import tones_of
+from tui_loop.tui.themes import styles_of
 
-Part = tuple[str, str]
-"""(text, tone): a tone is one of `TONES`, `strong`, `head`, or empty for plain text."""
+Span = tuple[str, str]
+"""(text, style): a style is one of `STYLES`, `strong`, `head`, or empty for plain text."""
 
 
-class Toned(ScrollView):
+class StyledLines(ScrollView):
     """A scrolling widget that paints its lines itself."""
 
     DEFAULT_CSS = """
-    Toned {
+    StyledLines {
         scrollbar-size-vertical: 1;
         scrollbar-size-horizontal: 0;
         scrollbar-color: $frame;
-        scrollbar-color-hover: $tone-muted;
-        scrollbar-color-active: $tone-accent;
+        scrollbar-color-hover: $style-muted;
+        scrollbar-color-active: $style-accent;
         scrollbar-background: $background;
         scrollbar-background-hover: $background;
         scrollbar-background-active: $background;
@@ -38,8 +38,8 @@ class Toned(ScrollView):
     virtual_size: Reactive[Size] = Reactive(Size(0, 0), layout=False, repaint=False)
     """How much there is to scroll. More lines in the same frame move no other widget."""
 
-    _tones: dict[str, Style] | None = None
-    _tones_of = ""
+    _theme_styles: dict[str, Style] | None = None
+    _styles_theme = ""
 
     def watch_virtual_size(self, size: Size) -> None:
         self._scroll_update(size)
@@ -52,18 +52,18 @@ class Toned(ScrollView):
         """Cells that a line has: those beside the scrollbar."""
         return self.scrollable_content_region.width
 
-    def tone(self, name: str) -> Style:
-        """The style of a tone, to be laid over the line's own."""
-        if self._tones is None or self._tones_of != self.app.theme:
-            self._tones, self._tones_of = tones_of(self.app), self.app.theme
-        return self._tones[name]
+    def style_of(self, name: str) -> Style:
+        """The style of a style, to be laid over the line's own."""
+        if self._theme_styles is None or self._styles_theme != self.app.theme:
+            self._theme_styles, self._styles_theme = styles_of(self.app), self.app.theme
+        return self._theme_styles[name]
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        if self._tones is not None and self._tones_of != self.app.theme:
+        if self._theme_styles is not None and self._styles_theme != self.app.theme:
             self.refresh()
 
-    def painted(self, parts: Iterable[Part], width: int, line: Style | None = None) -> Strip:
+    def styled(self, parts: Iterable[Span], width: int, line: Style | None = None) -> Strip:
         """A line of exactly `width` cells; `line` is the style beneath all its parts."""
         base = self.rich_style if line is None else self.rich_style + line
         segments, left = [], width
@@ -74,7 +74,7 @@ class Toned(ScrollView):
             size = width_of(shown)
             if size > left:
                 shown, size = fit(shown, left), left
-            segments.append(Segment(shown, base + self.tone(name)))
+            segments.append(Segment(shown, base + self.style_of(name)))
             left -= size
         if left > 0:
             segments.append(Segment(" " * left, base))
