@@ -87,6 +87,8 @@ NAMED = {
     "example.bad_reference": "a b",
     "example.ambiguous": "a m",
     "example.comment": "a n",
+    "example.clear": "a x",
+    "iterations.reverse": "g v",
     "diagnosis.take": "space",
     "diagnosis.draft": "i",
     "progress.enqueue": "A",

@@ -748,7 +748,9 @@ def _(bench: Bench) -> None:
 def _(bench: Bench) -> None:
     threads: list[int] = []
     bench.patch.setattr(torch, "set_num_threads", threads.append)
-    run: Any = SimpleNamespace(info=lambda _: None, outcome=SimpleNamespace(sizes={}))
+    run: Any = SimpleNamespace(
+        info=lambda _: None, outcome=SimpleNamespace(sizes={}), note_device=lambda _: None
+    )
     for config in (Config(), of("run.cpu_threads=3")):
         run.config = config
         run_iteration._load(run, config, find_model("tiny", bench.folder))

@@ -281,15 +281,16 @@ def test_a_run_whose_process_is_stopped_is_shown_as_silent(
         beat = queued.lock.stat().st_mtime
         os.utime(queued.lock, (beat, beat - 75))
         outcome(queued)
-        for words in (["status"], ["list"], ["show", name], ["show", f"{name}/1"]):
+        for words in (["status"], ["show", name], ["show", f"{name}/1"]):
             assert "running, silent for 7" in printed(*words), words
+        assert "training, silent for 7" in printed("list")
         for words in (["show", f"{name}/1", "--json"], ["list", "--json"], ["status", "--json"]):
             [seconds] = _values(json.loads(printed(*words)), "silent_s")
             assert 75 <= seconds < 75 + PATIENCE_SECONDS, words
         fresh = LoopPoller(queued.loop).poll(SnapshotRequest())
-        [header_of_it] = status_line(fresh, time.time())[1]
-        assert "1 running, silent for 7" in header_of_it.text
-        assert header_of_it.tone == "warn"
+        [header_of_it, *_] = status_line(fresh, time.time())[1]
+        assert "1 training, silent for 7" in header_of_it.text
+        assert header_of_it.style == "warn"
         process.send_signal(signal.SIGCONT)
         os.utime(queued.lock)
         assert "silent" not in printed("status") + header()

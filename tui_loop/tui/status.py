@@ -91,7 +91,7 @@ def run_parts(snapshot: LoopSnapshot, now: float) -> list[HeaderPart]:
         parts.insert(0, HeaderPart(snapshot.unattended, "strong", 2))
     if view.trouble:
         parts.insert(0, HeaderPart(flat(view.trouble, 60), "bad", 1))
-    if not run.total and run.phase and view.log:
+    if not run.total and run.phase not in (None, "training") and view.log:
         parts.append(HeaderPart(flat(view.log[-1].text, LINE_LENGTH), "muted", 7))
     elapsed = duration(now - run.phase_started_at) if run.phase_started_at else ""
     remaining = None if run.is_paused else run.seconds_left(now)

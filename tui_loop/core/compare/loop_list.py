@@ -14,6 +14,7 @@ from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import last_run_state, loop_state
+from tui_loop.core.text.untrusted import one_line
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader, Stamp, stamp_of
 from tui_loop.core.record.structs import LIVE
@@ -24,6 +25,10 @@ _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 _PHASES = {"preparing": "loading"}
 """The status of a phase that has no status of its own name."""
+
+
+PHASE_LENGTH = 20
+"""Of a phase that this version does not know: it may come from a stranger's record."""
 
 
 class LoopEntry(msgspec.Struct, frozen=True):
@@ -53,7 +58,7 @@ class LoopEntry(msgspec.Struct, frozen=True):
     def state_words(self) -> str:
         """Returns what the loop is doing: `idle`, `training`, `2 queued`, `closed`."""
         if self.state == "running":
-            return _PHASES.get(self.phase, self.phase) or "starting"
+            return _PHASES.get(self.phase, one_line(self.phase, PHASE_LENGTH)) or "starting"
         return f"{self.queued} queued" if self.state == "queued" and self.queued else self.state
 
     @property
