@@ -14,6 +14,8 @@ NAMED = {
     "app.commands": ":",
     "app.search": "/",
     "app.theme": "g b",
+    "app.leader": "g",
+    "app.messages": "g i",
     "app.quit": "q",
     "run.detach": "D",
     "pane.iterations": "1",

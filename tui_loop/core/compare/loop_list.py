@@ -14,10 +14,10 @@ from tui_loop.core.compare.comparison import Comparer
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import last_run_state, loop_state
-from tui_loop.core.text.untrusted import one_line
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import LoopReader, Stamp, stamp_of
 from tui_loop.core.record.structs import LIVE
+from tui_loop.core.text.untrusted import one_line
 from tui_loop.core.workflow.queue import read_queue
 
 _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()

@@ -223,6 +223,9 @@ TITLE, LEAST_TITLE = 24, 22
 class Room(msgspec.Struct, frozen=True):
     """Cells of the columns; `gap`: those between the score and what can be claimed.
 
+    `has_claim`: whether the comparison with the parent has room; without, the state of an
+    unfinished run is in place of its title.
+
     `added`: the added columns that fit; `rest`: cells that a last column of text may have, too.
     """
 
@@ -230,6 +233,7 @@ class Room(msgspec.Struct, frozen=True):
     loss: int
     score: int = 6
     gap: int = 2
+    has_claim: bool = True
     verdict: int = 0
     added: tuple[Column, ...] = ()
     rest: int = 0
@@ -237,6 +241,9 @@ class Room(msgspec.Struct, frozen=True):
 
 CLAIM, SIGN, WORD = 18, 5, 12
 """Cells of what can be claimed, and of a verdict: its sign, or its word, too."""
+
+TITLE_BESIDE_CLAIM = 15
+"""Below it the claim goes as a whole: half a title and half a claim say nothing."""
 
 MOST_TITLE = 60
 """Cells that a title takes at most where a column of text beside it can use them."""
@@ -251,9 +258,11 @@ def room_of(width: int, has_verdict: bool, choice: IterationChoice) -> Room:
         left += bool(eval_loss) - 5 - 1
         verdict = WORD if left - WORD >= TITLE else SIGN
         left -= verdict
-        room = Room(0, max(0, eval_loss - 1), 5, 1, verdict)
+        room = Room(0, max(0, eval_loss - 1), 5, 1, verdict=verdict)
     else:
         left -= 6 + 2
+        if left < TITLE_BESIDE_CLAIM:
+            return Room(max(8, left + CLAIM), eval_loss, has_claim=False)
     added = fitting(choice.shown, left - LEAST_TITLE, choice.order)
     left -= sum(each.width for each in added)
     rest = 0

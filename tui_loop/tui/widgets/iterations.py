@@ -147,7 +147,8 @@ class IterationTable(RowList):
         eval_loss = f"{name} " if room.verdict else name  # apart from the score's head
         cells += [fit(eval_loss, room.loss, right=True), fit("score", room.score, right=True)]
         cells.append(fit(by_score, room.gap))
-        cells.append(fit("vs parent", CLAIM if room.verdict or room.added else 9))
+        if room.has_claim:
+            cells.append(fit("vs parent", CLAIM if room.verdict or room.added else 9))
         if room.verdict:
             prediction = " prediction" if room.verdict > SIGN else " pred"
             cells.append(fit(prediction, room.verdict) if room.added else prediction)
@@ -169,12 +170,15 @@ class IterationTable(RowList):
             style = "muted"
         measured = eval_loss(iteration)
         is_whole = metrics.get("eval_loss") is not None
+        text, text_style = self._outcome(iteration)
+        is_state = not room.has_claim and iteration.state != "finished"
+        title, title_style = (text, text_style) if is_state else (iteration.title, "")
         parts: list[Span] = [
             self.pointer(index),
             (fit(str(iteration.number), self._digits, right=True), "strong"),
             *self._marks(iteration),
             (indent, "muted"),
-            (fit_words(flat(iteration.title), room.title - len(indent)), style),
+            (fit_words(flat(title), room.title - len(indent)), title_style or style),
             (
                 fit(whole_number(loss(measured), measured, room.loss), room.loss, right=True),
                 "" if is_whole else "muted",
@@ -182,9 +186,9 @@ class IterationTable(RowList):
             (fit(percent(metrics.get("score")), room.score, right=True), ""),
             (" " * room.gap, ""),
         ]
-        text, style = self._outcome(iteration)
         is_last = not (room.verdict or room.added)
-        parts.append((text if is_last else fit(text, CLAIM), style))
+        if room.has_claim:
+            parts.append((text if is_last else fit(text, CLAIM), text_style))
         if room.verdict:
             parts.append(self._verdict(iteration, room))
         glance = self.snapshot.glances.get(iteration.number, NO_GLANCE)

@@ -420,7 +420,8 @@ class Workbench(Frame):
         """Shows the keys that can be used now: the pane's own first, then those of the loop."""
         keymap = self.services.keys
         pieces = [Piece(" ")]
-        if word := OPEN_WORDS.get(self.state.pane):
+        word = OPEN_WORDS.get(self.state.pane)
+        if word and not (self.state.pane == "config" and self.state.selected != DRAFT):
             pieces.append(Piece(keys_of(BY_ID["list.open"], keymap)[0], "accent"))
             pieces.append(Piece(f" {word}  ", "muted", "app.perform('list.open')"))
         for scope in (self.state.pane, "workbench"):
