@@ -159,7 +159,7 @@ def _view(loop: LoopFolder, number: int) -> ExampleView:
 def _peak_of_a_look(loop: LoopFolder) -> float:
     with open_app(loop) as screen:
         screen.wait_for(r"4 Failures of 2 · ")
-        for key in ("4", DOWN, END, "S", "\r"):
+        for key in ("4", DOWN, END, "o", "\r"):
             screen.send(key)
             time.sleep(0.3)
         return _peak_mb(screen.process.pid)
@@ -239,14 +239,14 @@ class _Browsing:
         costs = []
         for _ in range(TURNS * len(orders)):
             self._order = orders[(orders.index(self._order) + 1) % len(orders)]
-            costs.append(self._list_anew("S"))
+            costs.append(self._list_anew("o"))
         return costs
 
     def turn(self, turns: int) -> list[float]:
         costs = []
         for _ in range(2 * turns):
             self._is_reversed = not self._is_reversed
-            costs.append(self._list_anew("R"))
+            costs.append(self._list_anew("gv"))
         return costs
 
     def search(self) -> tuple[list[float], list[float]]:
@@ -360,8 +360,9 @@ class _Browsing:
 
     def _open_field(self) -> None:
         at = len(self._screen.reads)
-        self._screen.send("/")
-        self._screen.wait_for("is:failed ", since=at)
+        self._screen.send("f")
+        self._screen.wait_for("is:failed", since=at)
+        self._screen.send(END + " ")  # keeps the text, which is selected
         self.rest(0.5)
 
     def _type(self, key: str, query: str) -> tuple[int, float]:

@@ -85,7 +85,7 @@ class _Hand:
     def in_failures(self, count: int) -> Typed:
         """Down the failures and up again."""
         self._go("4")
-        self._go("g")
+        self._go("gg")
         return [
             self._press("j" if turn // 8 % 2 == 0 else "k", r"▸ [✗✓] ") for turn in range(count)
         ]
@@ -93,7 +93,7 @@ class _Hand:
     def go_to_row(self, row: int) -> None:
         """Puts the cursor of the iterations on number `row`, which is also their row."""
         self._go("1")
-        self._go("g")
+        self._go("gg")
         for number in range(1, row + 1):
             self._press("j", rf"▸ +{number} ")
 

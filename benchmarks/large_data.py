@@ -187,7 +187,7 @@ def _keys(folder: Path, columns: int, lines: int) -> list[float]:
         environment=environment(folder),
     ) as screen:
         time.sleep(2)
-        screen.send("n")
+        screen.send("A")
         screen.wait_for("New loop")
         screen.send("big.jsonl")
         time.sleep(1)

@@ -36,6 +36,7 @@ from tui_loop.tui.controllers import drafts
 from tui_loop.tui.screens.dialogs import AskScreen
 from tui_loop.tui.screens.run_dialogs import UNCHANGED, RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
+from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.workbench.workbench import Workbench
@@ -1023,3 +1024,40 @@ def test_a_fault_behind_the_screen_is_shown_and_reported_and_the_app_lives(
         assert opened.app.return_code is None
 
     on_app(open_app(size=SMALL), steps)
+
+
+def test_a_live_run_shows_the_failures_of_its_parent_until_it_is_evaluated(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    run = scripted_iteration(loop, parent=2).starts().steps(2.0)
+
+    async def steps(opened: Opened) -> None:
+        opened.bench.select(4)
+        await opened.press("4")
+        await opened.shows("4 Failures of 2, until 4 is evaluated", "7 of 24 failed")
+        await opened.press("enter")
+        await opened.shows("iteration 2")
+        await opened.press("a m")
+        await opened.until(loop.labels.exists)
+        assert '"iteration":2' in loop.labels.read_text()
+        run.dies()
+
+    on_app(open_app(size=SMALL), steps)
+
+
+def test_selection_marks_and_pane_return_when_a_loop_is_opened_again(open_app: OpenApp) -> None:
+    async def first(opened: Opened) -> None:
+        opened.bench.select(1)
+        await opened.press("m")
+        opened.bench.select(2)
+        await opened.press("4")
+        await opened.until(lambda: opened.bench.state.pane == "failures")
+
+    async def later(opened: Opened) -> None:
+        state = opened.bench.state
+        assert (state.selected, state.marked, state.pane) == (2, (1,), "failures")
+        await opened.shows("4 Failures of 2")
+        assert opened.app.focused is opened.get(FailuresPane).list
+
+    on_app(open_app(), first)
+    on_app(open_app(), later)

@@ -20,6 +20,7 @@ from tui_loop.core.diagnosis.findings import (
 from tui_loop.core.errors import NotFound
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.workflow.plan import create_iteration, plan_next
+from tui_loop.core.workflow.stop_rules import read_auto_end
 from tui_loop.core.workflow.suggestion_source import DiagnosisSource, Proposal
 
 Play = Callable[..., Played]
@@ -54,6 +55,15 @@ def test_a_loop_without_iterations_runs_its_defaults_first(loop: LoopFolder, pla
     assert played.outcome.best.number == 2
     assert loop.iteration(1).read_decision().why.startswith("nothing was trained yet")
     assert loop.iteration(2).read_decision().changes[0].new == 5e-4
+
+
+def test_the_end_is_recorded_with_its_reason(loop: LoopFolder, play: Play) -> None:
+    assert read_auto_end(loop) is None
+    outcome = play(Scripted(rate(5e-4, 1)), world, iterations=2).outcome
+    end = read_auto_end(loop)
+    assert end is not None
+    assert end.stop == outcome.stop
+    assert (end.last, end.best) == (2, 2)
 
 
 def test_changes_of_the_data_are_left_to_a_person(loop: LoopFolder, play: Play) -> None:
