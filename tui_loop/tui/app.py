@@ -192,7 +192,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         """Shows the commands behind a leader key; the next key runs one."""
         if self.screen.is_modal:
             return
-        commands = leader_actions(prefix, self._leader_scopes())
+        commands = leader_actions(prefix, self._leader_scopes(), self.keys)
 
         def chosen(action: str | None) -> None:
             if action:
