@@ -317,6 +317,8 @@ class FakeBackend:
         )
         self.may_preview = threading.Event()
         self.may_preview.set()
+        self.may_start_process = threading.Event()
+        self.may_start_process.set()
 
     @property
     def run(self) -> ScriptedRun:
@@ -366,6 +368,7 @@ class FakeBackend:
         self.runs.append(ScriptedRun(loop.existing(number)))
 
     def inference_client(self, loop: LoopFolder, number: int) -> ScriptedAsker:
+        assert self.may_start_process.wait(PATIENCE_SECONDS)
         if self.refusal:
             raise self.refusal
         self.askers.append(ScriptedAsker())
@@ -386,6 +389,7 @@ class FakeBackend:
     def retry(
         self, loop: LoopFolder, number: int, examples: Sequence[Example], settings: Sequence[str]
     ) -> ScriptedAgain:
+        assert self.may_start_process.wait(PATIENCE_SECONDS)
         if self.refusal:
             raise self.refusal
         self.generated.append((number, [each.id for each in examples], list(settings)))
@@ -397,6 +401,7 @@ class FakeBackend:
         return f"a look measures {number} and the base", "the 2nd look at this holdout"
 
     def evaluate_holdout(self, loop: LoopFolder, number: int) -> ScriptedLook:
+        assert self.may_start_process.wait(PATIENCE_SECONDS)
         self.looks.append(ScriptedLook())
         return self.looks[-1]
 

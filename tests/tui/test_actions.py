@@ -1606,6 +1606,32 @@ def test_the_menu_of_the_leader_shows_all_its_commands_on_a_small_screen(
     on_app(open_app(size=SMALL, number=2), steps)
 
 
+def test_the_menu_of_the_leader_has_the_keys_that_the_user_has_given(open_app: OpenApp) -> None:
+    keys = {"loop.progress": "g Z", "loop.queue": "ctrl+y", "app.back": "ctrl+b"}
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("g")
+        await opened.shows("  Z progress over the iteration")
+        assert "queue of drafts" not in opened.text, "it is not behind the leader any more"
+        await opened.press("escape")
+        await opened.until(lambda: opened.app.screen is opened.bench, "esc closes the menu")
+        await opened.press("g", "Z")
+        await opened.until(lambda: isinstance(opened.app.screen, ProgressScreen))
+
+    on_app(open_app(size=SMALL, number=2, settings=Settings(keys=keys)), steps)
+
+
+def test_without_a_workbench_the_palette_runs_no_command_of_a_loop(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        opened.app.switch_screen(PickerScreen(opened.app.loops, opened.app.backend))
+        await opened.until(lambda: isinstance(opened.app.screen, PickerScreen))
+        await opened.press("colon")
+        await opened.type("queue of drafts")
+        await opened.shows("queue of drafts  (g q)", "only in: Loop and run")
+
+    on_app(open_app(size=WIDE, number=2), steps)
+
+
 def test_without_a_workbench_the_menu_of_the_leader_has_no_command_of_a_loop(
     open_app: OpenApp,
 ) -> None:

@@ -113,6 +113,20 @@ def test_a_refusal_to_generate_is_shown_on_the_screen(
     on_app(open_app(number=2), steps)
 
 
+def test_what_generates_ends_with_a_screen_that_closes_before_it_has_started(
+    open_app: OpenApp, backend: FakeBackend
+) -> None:
+    async def steps(opened: Opened) -> None:
+        backend.may_start_process.clear()
+        await begun(opened)
+        await opened.press("escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+        backend.may_start_process.set()
+        await opened.until(lambda: backend.generating.is_closed, "it is ended")
+
+    on_app(open_app(number=2), steps)
+
+
 def test_only_the_first_of_very_many_are_generated(
     open_app: OpenApp, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

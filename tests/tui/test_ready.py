@@ -226,6 +226,43 @@ def test_an_evaluation_that_fails_or_is_left_does_not_count(
     on_app(open_app(number=2), steps)
 
 
+def test_an_evaluation_whose_screen_closes_before_it_has_started_is_ended(
+    open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
+) -> None:
+    locked(loop)
+
+    async def steps(opened: Opened) -> None:
+        await ready(opened)
+        backend.may_start_process.clear()
+        await opened.press("r")
+        await opened.shows("Evaluate the holdout?")
+        await opened.press("e", "escape")
+        await opened.until(lambda: opened.app.screen is opened.bench)
+        backend.may_start_process.set()
+        await opened.until(lambda: backend.looks and backend.looks[-1].is_closed, "it is ended")
+
+    on_app(open_app(number=2), steps)
+
+
+def test_of_an_evaluation_that_is_confirmed_twice_one_process_runs(
+    open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
+) -> None:
+    locked(loop)
+
+    async def steps(opened: Opened) -> None:
+        screen = await ready(opened)
+        backend.may_start_process.clear()
+        for _ in range(2):
+            await opened.press("r")
+            await opened.shows("Evaluate the holdout?")
+            await opened.press("e")
+        backend.may_start_process.set()
+        await opened.until(lambda: screen.is_evaluating and len(backend.looks) == 2)
+        await opened.until(lambda: [each.is_closed for each in backend.looks].count(True) == 1)
+
+    on_app(open_app(number=2), steps)
+
+
 def test_an_evaluation_that_is_left_or_fails_after_it_was_recorded_counts(
     open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
 ) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 import msgspec
 from textual.binding import Binding, BindingType
@@ -445,6 +446,8 @@ ACTIONS: tuple[Action, ...] = (
 
 BY_ID = {action.id: action for action in ACTIONS}
 
+NO_KEYMAP: Mapping[str, str] = MappingProxyType({})
+
 _SIGNS = {
     "question_mark": "?",
     "colon": ":",
@@ -482,15 +485,18 @@ def bindings_of(*ids: str) -> list[BindingType]:
     ]
 
 
-def leader_actions(prefix: str, scopes: Collection[str]) -> list[tuple[str, Action]]:
+def leader_actions(
+    prefix: str, scopes: Collection[str], keymap: Mapping[str, str] = NO_KEYMAP
+) -> list[tuple[str, Action]]:
     """Returns the actions behind a leader in `scopes`, each with the sign that calls it.
 
     Where two scopes have a sign, it is the first scope's: an example's `g m` asks its prompt.
+    `keymap`: the keys that the user has changed.
     """
     found: dict[str, Action] = {}
     for scope in scopes:
         for action in ACTIONS:
-            for keys in action.keys.split(","):
+            for keys in keymap.get(action.id, action.keys).split(","):
                 if action.scope == scope and keys.strip().startswith(f"{prefix} "):
                     found.setdefault(_shown(keys.split()[1]), action)
     return list(found.items())

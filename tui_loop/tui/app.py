@@ -113,7 +113,12 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         for theme in THEMES:
             self.register_theme(theme)
         plain = few_colours or colourless
-        self.theme = settings.theme or ("terminal" if plain else memory.get(LAST_THEME) or "dark")
+        self.theme = settings.theme or ("terminal" if plain else self._last_theme())
+
+    def _last_theme(self) -> str:
+        """Returns the theme of the last session, "dark" where no known one is remembered."""
+        known = self.memory.get(LAST_THEME)
+        return known if known in [theme.name for theme in THEMES] else "dark"
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return VARIABLES
@@ -187,7 +192,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         """Shows the commands behind a leader key; the next key runs one."""
         if self.screen.is_modal:
             return
-        commands = leader_actions(prefix, self._leader_scopes())
+        commands = leader_actions(prefix, self._leader_scopes(), self.keys)
 
         def chosen(action: str | None) -> None:
             if action:

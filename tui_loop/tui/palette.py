@@ -67,7 +67,8 @@ class Commands(Provider):
     def _actions(self) -> Iterator[Entry]:
         """All actions, those of the current screen first; keys that move in lists come last."""
         here: tuple[str, ...] = getattr(self.screen, "scopes", ("app",))
-        reachable = (*here, *WORKBENCH_SCOPES, "app")
+        has_workbench = any(hasattr(screen, "context") for screen in self.app.screen_stack)
+        reachable = (*here, *(WORKBENCH_SCOPES if has_workbench else ()), "app")
         why_not: Callable[[str], str] = getattr(self.screen, "why_not", lambda _: "")
         order = {scope: place for place, scope in enumerate((*here, *WORKBENCH_SCOPES))}
         moving = ("list", "sheet")

@@ -28,6 +28,7 @@ from tui_loop.tui.widgets.styled_lines import Span
 from tui_loop.tui.workbench.layout import PANES
 
 T = TypeVar("T")
+P = TypeVar("P", bound="Process")
 AnyWidget = TypeVar("AnyWidget", bound=Widget)
 
 MESSAGE_LENGTH, HINT_LENGTH = 600, 300
@@ -144,6 +145,13 @@ class FaultScreen(Protocol):
         """Shows why there is nothing, or nothing newer."""
 
 
+class Process(Protocol):
+    """A process that the backend started."""
+
+    def close(self) -> None:
+        """Ends the process at once; further calls do nothing."""
+
+
 class Context:
     """What a controller uses. Workers end with the workbench, and their errors are shown."""
 
@@ -240,6 +248,29 @@ class Context:
             raise
         except Exception as error:  # the app's edge
             raise self.fault_of(error) from error
+
+    async def start_process(self, work: Callable[..., P], *arguments: Any) -> P:
+        """Runs `work`, which starts a process, as `in_thread` does.
+
+        A worker that is cancelled meanwhile leaves no process behind.
+        """
+        started: list[P] = []
+        is_cancelled = False
+
+        def start() -> P:
+            process = work(*arguments)
+            started.append(process)
+            if is_cancelled:
+                process.close()
+            return process
+
+        try:
+            return await self.in_thread(start)
+        except asyncio.CancelledError:
+            is_cancelled = True
+            for process in started:
+                process.close()
+            raise
 
     async def read_for(
         self, screen: FaultScreen, work: Callable[..., T], *arguments: Any

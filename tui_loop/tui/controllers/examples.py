@@ -180,7 +180,7 @@ class ExamplesController:
 
     async def _ask_models(self, number: int, example: Example | None) -> None:
         context = self._context
-        client = await context.in_thread(context.backend.inference_client, context.loop, number)
+        client = await context.start_process(context.backend.inference_client, context.loop, number)
         title = f"Ask {context.loop.name}/{number}"
         context.push_screen(AskingScreen(client, title, example))
 
@@ -210,11 +210,15 @@ class ExamplesController:
         title = f"Generating again, {context.loop.name}/{number}"
         screen = AgainScreen(title, examples, settings, len(rows) - len(examples))
         context.push_screen(screen)
-        work = await context.read_for(
-            screen, context.backend.retry, context.loop, number, examples, settings
-        )
-        if work is not None:
-            screen.begin(work)
+        try:
+            work = await context.start_process(
+                context.backend.retry, context.loop, number, examples, settings
+            )
+        except TuiLoopError as fault:
+            if screen.is_attached:
+                screen.show_fault(fault)
+        else:
+            screen.begin(work)  # a screen that has closed closes it
 
     def _eval_file(self, number: int, example: Example) -> Path:
         """The file that a held-out row came from; raises TuiLoopError where it is missing here."""

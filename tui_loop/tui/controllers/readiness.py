@@ -65,11 +65,15 @@ class ReadinessController:
         ]
         answers = [("c", "leave it locked", ""), ("e", "evaluate it; this use counts", "evaluate")]
         if await context.ask("Evaluate the holdout?", lines, answers):
-            run = await context.read_for(
-                screen, context.backend.evaluate_holdout, context.loop, screen.number
-            )
-            if run is not None:
-                screen.begin(run)
+            try:
+                run = await context.start_process(
+                    context.backend.evaluate_holdout, context.loop, screen.number
+                )
+            except TuiLoopError as fault:
+                if screen.is_attached:
+                    screen.show_fault(fault)
+            else:
+                screen.begin(run)  # a screen that has closed closes it
 
     def _request(self, *, again: bool = False) -> None:
         if self._screen is not None:

@@ -54,9 +54,7 @@ class LeaderMenu(ModalScreen[str]):
         self._draw()
 
     def on_key(self, event: events.Key) -> None:
-        if event.key == "escape":
-            return
-        event.stop()
+        event.stop()  # esc closes it even where the user has given "back" another key
         chosen = {key: action.id for key, action in reversed(self._commands)}
         self.dismiss(chosen.get(event.character or event.key, ""))
 
