@@ -103,7 +103,7 @@ def begin_run(screen: Screen, loop: LoopFolder) -> IterationFolder:
     before = set(loop.numbers())
     at = len(screen.reads)
     screen.send("r")
-    screen.wait_for(r"rows to train on", since=at)
+    screen.wait_for(r"training rows", since=at)
     screen.send("\r")
     deadline = time.monotonic() + RUN_SECONDS
     while not (fresh := set(loop.numbers()) - before):

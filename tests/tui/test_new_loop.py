@@ -58,7 +58,7 @@ def test_a_jsonl_file_becomes_a_loop_that_is_opened(tmp_path: Path) -> None:
 
     async def steps(opened: Opened) -> None:
         await opened.type("shop/train.jsonl")
-        await opened.shows("prompt/completion", "18 rows to train on", "2 held out")
+        await opened.shows("prompt/completion", "18 training rows", "2 evaluation rows")
         await opened.shows("question 0 → answer 0", "no eval data given")
         assert value(opened, "name") == "train"
         assert value(opened, "metric") == "exact_match"
@@ -84,7 +84,7 @@ def test_every_field_the_files_and_the_rows_have_room_at_every_size(
         await opened.shows("▸ data", "eval", "name", "model", "metric", "goal", "create")
         await opened.shows("▸ mine.jsonl", "ctrl+s create", "esc back", "f1 help")
         await opened.press("enter")
-        await opened.shows("90 rows to train on", "10 held out", "2 labels: refund, cancel")
+        await opened.shows("90 training rows", "10 evaluation rows", "2 labels: refund, cancel")
         await opened.press("pagedown", "pagedown", "pagedown")
         await opened.shows("where is my money → refund")
 
@@ -108,7 +108,7 @@ def test_typing_filters_and_the_arrows_choose(tmp_path: Path) -> None:
         await opened.shows("▸ barn/deep.jsonl")
         assert value(opened, "data") == "barn/"
         await opened.press("enter")
-        await opened.shows("90 rows to train on")
+        await opened.shows("90 training rows")
         assert value(opened, "data") == "barn/deep.jsonl"
 
     on_form(tmp_path, steps)
@@ -148,7 +148,7 @@ def test_enter_on_an_empty_optional_field_moves_on(tmp_path: Path) -> None:
 
     async def steps(opened: Opened) -> None:
         await opened.type("train.jsonl")
-        await opened.shows("90 rows to train on")
+        await opened.shows("90 training rows")
         await opened.press("enter", "enter")
         assert (opened.form.state.current, value(opened, "eval")) == ("name", "")
         await opened.press("shift+tab")
@@ -247,7 +247,7 @@ def test_a_name_that_cannot_be_is_said_at_once_and_creates_nothing(
 
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
-        await opened.shows("18 rows to train on")
+        await opened.shows("18 training rows")
         await opened.press("tab", "tab", "ctrl+u")
         await opened.type(name)
         await opened.shows("✗ name", said)
@@ -413,7 +413,7 @@ def test_a_file_that_was_mended_is_read_again_with_enter(tmp_path: Path) -> None
         await opened.shows("is not JSON")
         write_rows(tmp_path / "rows.jsonl")
         await opened.press("enter")
-        await opened.shows("18 rows to train on")
+        await opened.shows("18 training rows")
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
 
@@ -476,7 +476,7 @@ def test_hostile_names_and_texts_are_shown_harmless(tmp_path: Path) -> None:
     )
 
     async def steps(opened: Opened) -> None:
-        await opened.shows(f"{SHOWN.replace('/', '!')}.jsonl", "rename it to use it")
+        await opened.shows(f"{SHOWN.replace('/', '!')}.jsonl", "rename the file to use it")
         await opened.type("rows.jsonl")
         await opened.shows(f"prompt = {SHOWN}", f"! {SHOWN} ({SHOWN})", f"{SHOWN} → {SHOWN}")
         await opened.press("tab", "tab", "tab", "tab", "tab")
@@ -513,7 +513,7 @@ def test_what_is_not_used_is_shown_before_the_rows(tmp_path: Path, size: tuple[i
 
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
-        await opened.shows("18 rows to train on", "! tools is not used: the model never sees")
+        await opened.shows("18 training rows", "! tools is not used: the model never sees")
         await opened.shows(f"· not used: {SHOWN}")
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=size)
@@ -582,11 +582,11 @@ def test_rows_that_cannot_be_used_are_listed_with_the_key_that_leaves_them_out(
         await opened.shows("'completion' is empty (lines 1, 5, 9)")
         await opened.shows("or press ctrl+r to leave such rows out")
         await opened.press("ctrl+r")
-        await opened.shows("8 rows to train on", "1 held out", "left out: 3 training rows")
+        await opened.shows("8 training rows", "1 evaluation rows", "left out: 3 training rows")
         await opened.press("ctrl+r")
         await opened.shows("3 training rows have an empty prompt or reference")
         await opened.press("ctrl+r")
-        await opened.shows("8 rows to train on")
+        await opened.shows("8 training rows")
         await opened.press("ctrl+s")
         await opened.until(lambda: opened.opened is not None)
         assert opened.opened is not None
@@ -603,7 +603,7 @@ def test_several_sources_are_chosen_with_a_plus_between_them(tmp_path: Path) -> 
         await opened.type("chats.jsonl + or")
         await opened.shows("chats.jsonl + orders.jsonl")
         await opened.press("down", "up", "enter")
-        await opened.shows("✓ chats: 1", "✓ orders: ", "28 rows to train on", "2 held out")
+        await opened.shows("✓ chats: 1", "✓ orders: ", "28 training rows", "2 evaluation rows")
         await opened.press("ctrl+s")
         await opened.until(lambda: opened.opened is not None)
         assert opened.opened is not None
@@ -663,7 +663,7 @@ def test_a_loop_is_created_from_the_rows_that_were_shown(
 
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
-        await opened.shows("18 rows to train on")
+        await opened.shows("18 training rows")
         await opened.press("ctrl+s")
         await opened.until(lambda: opened.opened is not None)
 
