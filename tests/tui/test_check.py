@@ -127,8 +127,8 @@ def test_a_check_that_cannot_be_done_says_why(open_app: OpenApp) -> None:
     [
         (
             [FOUND[1]],
-            "1 warning: 30 of 96 training rows (31%) repeat another one of them; esc, "
-            "g c shows all checks.",
+            "1 warning: 30 of 96 training rows (31%) repeat another one of them. "
+            "After esc, g c shows all checks.",
         ),
         ([FOUND[1], FOUND[1], FOUND[2]], "2 warnings. After esc, g c shows all checks."),
     ],

@@ -82,7 +82,7 @@ async def reading(opened: Opened, found: SuspectRows) -> TrainingScreen:
 def test_suspect_rows_say_what_is_odd_with_them(size: tuple[int, int], open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         screen = await reading(opened, suspected())
-        await opened.shows("Training rows of support-intents/2", "loss of 64 of 96 training rows")
+        await opened.shows("Training rows of support-intents/2", "Loss of 64 of 96 training rows")
         await opened.shows("the 2 highest", "below: conflicting labels 2")
         assert "! train.jsonl has changed since" in screen.head.text
         assert screen.row is not None

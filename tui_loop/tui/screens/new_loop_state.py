@@ -98,9 +98,9 @@ def preview_lines(preview: DatasetPreview) -> list[list[Span]]:
         [
             ("  ", ""),
             (f"{preview.train_rows}", "strong"),
-            (" training rows, ", ""),
+            (f" {_rows('training', preview.train_rows)}, ", ""),
             (f"{preview.eval_rows}", "strong"),
-            (" evaluation rows, metric ", ""),
+            (f" {_rows('evaluation', preview.eval_rows)}, metric ", ""),
             (preview.metric, "strong"),
         ],
     ]
@@ -112,6 +112,10 @@ def preview_lines(preview: DatasetPreview) -> list[list[Span]]:
     lines.append([])
     lines += [_row(prompt, reference) for prompt, reference in preview.rows]
     return lines
+
+
+def _rows(split: str, count: int) -> str:
+    return f"{split} row{'' if count == 1 else 's'}"
 
 
 def _notice_line(notice: CheckResult) -> list[Span]:
