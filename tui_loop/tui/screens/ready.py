@@ -36,7 +36,7 @@ SIGNS = {
     "open": ("? open   ", "warn"),
 }
 TITLE_CELLS = 28
-NEXT = "After esc, g f closes the loop with this iteration and g w writes a report."
+NEXT = "After esc, g f closes the loop with it and g w writes a report."
 """What to do with an iteration that is ready."""
 
 Lines = list[list[Span]]
