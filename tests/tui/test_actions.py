@@ -1200,7 +1200,7 @@ async def a_named_filter_is_forgotten(opened: Opened, key: str) -> None:
     assert not any(line.saved == "odd" for line in screen.list.lines)
     screen.list.set_cursor([line.term for line in screen.list.lines].index("is:failed"))
     await opened.press(key)
-    await opened.tells("only a filter that you named can be forgotten")
+    await opened.tells("Only a named filter can be removed.")
     await opened.press("escape")
 
 
@@ -1236,7 +1236,7 @@ async def _reading_training_rows(opened: Opened) -> TrainingScreen:
 async def the_row_is_edited_in_its_file(opened: Opened, key: str) -> None:
     await _reading_training_rows(opened)
     await opened.press(key)
-    await opened.tells("loop.toml is no text file")
+    await opened.tells("loop.toml is not a text file")
 
 
 @does("training.copy")
@@ -1450,7 +1450,7 @@ async def the_queued_draft_is_read_in_full(opened: Opened, key: str) -> None:
 async def the_models_may_be_asked_anything(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.until(lambda: isinstance(opened.app.screen, AskingScreen))
-    await opened.shows("Ask support-intents/2", "a prompt is put to 2, 1, base alike")
+    await opened.shows("Ask support-intents/2", "Each prompt is sent to 2, 1, base.")
     assert opened.backend.askers[-1].asked == []
 
 

@@ -45,21 +45,21 @@ def test_results_come_one_by_one_and_are_summed_up(
         assert [each.id for each in examples] == backend.generated[0][1]
         assert len(examples) == 7
         work.told = [ServerStatus("loading", iteration=2)]
-        await opened.shows("loading 2 ...", "nothing of it is recorded")
+        await opened.shows("loading 2 ...", "The results are not recorded.")
         work.told = [
             ServerStatus("ready"),
             result(examples[0], examples[0].reference, passed=True),
             result(examples[1], "\x1b[2J[bold]still\x07", passed=False),
         ]
-        await opened.shows("2 of 7 ...", "1 of 2 pass now so far; nothing is recorded")
-        await opened.shows("is now ✓", "5 tokens, ended by itself")
+        await opened.shows("2 of 7 ...", "1 of 2 pass now so far. The results are not recorded.")
+        await opened.shows("is now ✓", "5 tokens, ended before the token limit")
         await opened.press("j")
-        await opened.shows("is now ✗ ␛[2J[bold]still␇", "ended by the limit")
+        await opened.shows("is now ✗ ␛[2J[bold]still␇", "cut at the token limit")
         await opened.press("j")
         assert "is now" not in screen.sheet.text
         work.told = [result(each, "no", passed=False) for each in examples[2:]]
         work.told.append(ServerStatus("answered"))
-        await opened.shows("1 of 7 pass now; nothing is recorded")
+        await opened.shows("1 of 7 pass now. The results are not recorded.")
         assert screen.rows.cursor == 2
         assert not work.is_closed
         await opened.press("escape")
@@ -134,7 +134,7 @@ def test_only_the_first_of_very_many_are_generated(
 
     async def steps(opened: Opened) -> None:
         await begun(opened)
-        await opened.shows("the first 3 of 7 that are listed")
+        await opened.shows("Only the first 3 of 7 listed examples are generated.")
         assert len(backend.generated[0][1]) == 3
         await opened.press("tab", "escape")
         assert isinstance(opened.app.screen, AgainScreen)
@@ -161,6 +161,6 @@ def test_the_sum_says_what_became_of_those_that_passed() -> None:
     some = [one(False, True), one(False, False), one(True, True), one(True, False), one(None, True)]
     assert sum_of(some[:2]) == "1 of 2 pass now"
     assert sum_of(some) == (
-        "of 2 that failed 1 pass now; of 2 that passed 1 still do; "
-        "of 1 without an outcome 1 pass now"
+        "1 of 2 that failed pass now; 1 of 2 that passed still do; "
+        "1 of 1 without an outcome pass now"
     )

@@ -53,7 +53,7 @@ def test_findings_have_their_severity_as_a_word_and_what_shows_them_below(
         await opened.shows("✗ error    2 training rows", "! warning  30 of 96", "· info     30 opt")
         await opened.shows("empty rows", "hint: mend the rows")
         await opened.press("j")
-        await opened.shows("duplicate rows", "train:4 ", "these are the first of them")
+        await opened.shows("duplicate rows", "train:4 ", "Only the first rows are shown.")
         assert "␛[31maddress → [bold]address" in opened.text
         await opened.press("enter")
         assert opened.app.screen.focused is opened.app.screen.sheet
@@ -117,7 +117,7 @@ def test_a_check_that_cannot_be_done_says_why(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         opened.backend.refusal = BadInput("train.jsonl: no such file", "check the path")
         await checked(opened)
-        await opened.shows("Not done", "✗ train.jsonl: no such file", "hint: check the path")
+        await opened.shows("Check failed", "✗ train.jsonl: no such file", "hint: check the path")
 
     on_app(open_app((80, 24), number=3), steps)
 
@@ -127,10 +127,10 @@ def test_a_check_that_cannot_be_done_says_why(open_app: OpenApp) -> None:
     [
         (
             [FOUND[1]],
-            "1 warning: 30 of 96 training rows (31%) repeat another one of them; esc, "
-            "then g c shows it",
+            "1 warning: 30 of 96 training rows (31%) repeat another one of them. "
+            "After esc, g c shows all checks.",
         ),
-        ([FOUND[1], FOUND[1], FOUND[2]], "2 warnings; esc, then g c shows them"),
+        ([FOUND[1], FOUND[1], FOUND[2]], "2 warnings. After esc, g c shows all checks."),
     ],
 )
 def test_the_run_dialog_counts_warnings_and_still_runs(
@@ -156,7 +156,7 @@ def test_the_run_dialog_does_not_run_what_has_errors(open_app: OpenApp) -> None:
         await opened.shows_in(
             "Sheet",
             "✗ 2 training rows have nothing to say",
-            "1 error and 1 warning; esc, then g c shows them",
+            "1 error and 1 warning. After esc, g c shows all checks.",
         )
         await opened.press("enter", "enter")
         assert isinstance(opened.app.screen, RunDialog)

@@ -130,9 +130,9 @@ def test_nothing_fixed_and_nothing_broken_is_an_answer(open_app: OpenApp, loop: 
     async def steps(opened: Opened) -> None:
         await compared(opened)
         await opened.press("3")
-        await opened.shows("no example of the 2 compared failed in 1 and passed in 2")
+        await opened.shows("None of the 2 compared examples failed in 1 and passed in 2.")
         await opened.press("4", "enter", "y")
-        await opened.shows("no example of the 2 compared passed in 1 and failed in 2")
+        await opened.shows("None of the 2 compared examples passed in 1 and failed in 2.")
         await opened.tells("There is nothing to copy here.")
         assert isinstance(opened.app.screen, CompareScreen)
         await opened.press("5")
@@ -149,7 +149,7 @@ def test_without_a_metric_the_losses_are_compared(open_app: OpenApp, loop: LoopF
         await compared(opened)
         await opened.shows("no scores to compare", "a token over 3 examples")
         await opened.press("3")
-        await opened.shows("nothing passes or fails without a metric: see the losses")
+        await opened.shows("nothing to list: without a metric no example passes or fails")
 
     on_app(open_app(size=SMALL, number=2), steps)
 

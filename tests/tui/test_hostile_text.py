@@ -260,7 +260,7 @@ def test_nothing_that_is_counted_or_named_is_obeyed(
 
     on_app(open_app(size=size, number=2), steps)
     text = "".join(line.name + line.figures for line in opened_at[0].list.lines)
-    assert "fail more than chance" in text
+    assert "fail more often than chance" in text
     assert labels[0] in text
 
 

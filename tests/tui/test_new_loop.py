@@ -58,7 +58,7 @@ def test_a_jsonl_file_becomes_a_loop_that_is_opened(tmp_path: Path) -> None:
 
     async def steps(opened: Opened) -> None:
         await opened.type("shop/train.jsonl")
-        await opened.shows("prompt/completion", "18 rows to train on", "2 held out")
+        await opened.shows("prompt/completion", "18 training rows", "2 evaluation rows")
         await opened.shows("question 0 → answer 0", "no eval data given")
         assert value(opened, "name") == "train"
         assert value(opened, "metric") == "exact_match"
@@ -84,7 +84,7 @@ def test_every_field_the_files_and_the_rows_have_room_at_every_size(
         await opened.shows("▸ data", "eval", "name", "model", "metric", "goal", "create")
         await opened.shows("▸ mine.jsonl", "ctrl+s create", "esc back", "f1 help")
         await opened.press("enter")
-        await opened.shows("90 rows to train on", "10 held out", "2 labels: refund, cancel")
+        await opened.shows("90 training rows", "10 evaluation rows", "2 labels: refund, cancel")
         await opened.press("pagedown", "pagedown", "pagedown")
         await opened.shows("where is my money → refund")
 
@@ -108,7 +108,7 @@ def test_typing_filters_and_the_arrows_choose(tmp_path: Path) -> None:
         await opened.shows("▸ barn/deep.jsonl")
         assert value(opened, "data") == "barn/"
         await opened.press("enter")
-        await opened.shows("90 rows to train on")
+        await opened.shows("90 training rows")
         assert value(opened, "data") == "barn/deep.jsonl"
 
     on_form(tmp_path, steps)
@@ -136,7 +136,7 @@ def test_enter_never_takes_a_choice_for_what_was_typed_before(
         assert value(opened, "data") == "b"
         gate.set()
         await opened.until(lambda: value(opened, "data") == "banana.csv")
-        await opened.shows("90 rows")
+        await opened.shows("90 training rows")
 
     on_form(tmp_path, steps)
 
@@ -148,7 +148,7 @@ def test_enter_on_an_empty_optional_field_moves_on(tmp_path: Path) -> None:
 
     async def steps(opened: Opened) -> None:
         await opened.type("train.jsonl")
-        await opened.shows("90 rows to train on")
+        await opened.shows("90 training rows")
         await opened.press("enter", "enter")
         assert (opened.form.state.current, value(opened, "eval")) == ("name", "")
         await opened.press("shift+tab")
@@ -176,7 +176,7 @@ def test_eval_files_beside_the_data_come_first_and_the_data_itself_is_not_among_
 
     async def steps(opened: Opened) -> None:
         await opened.type("shop/train.jsonl")
-        await opened.shows("90 rows")
+        await opened.shows("90 training rows")
         await opened.press("tab")
         await opened.type("l")
         await opened.shows("▸ shop/held.jsonl")
@@ -247,7 +247,7 @@ def test_a_name_that_cannot_be_is_said_at_once_and_creates_nothing(
 
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
-        await opened.shows("18 rows to train on")
+        await opened.shows("18 training rows")
         await opened.press("tab", "tab", "ctrl+u")
         await opened.type(name)
         await opened.shows("✗ name", said)
@@ -275,7 +275,7 @@ def test_a_name_is_suggested_that_is_free_until_one_is_typed(tmp_path: Path) -> 
         await opened.type("mine")
         await opened.press("shift+tab", "shift+tab", "ctrl+u")
         await opened.type("shop/train.jsonl")
-        await opened.until(lambda: "90 rows" in opened.text)
+        await opened.until(lambda: "90 training rows" in opened.text)
         assert value(opened, "name") == "mine"
 
     on_form(tmp_path, steps)
@@ -324,7 +324,7 @@ def test_a_metric_that_is_none_is_said_when_it_is_left(tmp_path: Path) -> None:
 
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
-        await opened.shows("18 rows")
+        await opened.shows("18 training rows")
         await opened.press("shift+tab", "up", "up", "ctrl+u")
         await opened.type("zz")
         await opened.shows("no such metric")
@@ -339,7 +339,7 @@ def test_tab_and_the_arrows_go_round_the_fields(tmp_path: Path) -> None:
 
     async def steps(opened: Opened) -> None:
         await opened.press("enter")
-        await opened.shows("90 rows")
+        await opened.shows("90 training rows")
         order = ["eval", "name", "model", "metric", "goal", "create", "data"]
         for key, names in (("tab", order), ("down", order)):
             for name in names:
@@ -388,7 +388,7 @@ def test_only_the_latest_answer_is_shown(tmp_path: Path) -> None:
         await opened.until(lambda: opened.form._reading._requested.data == "quick.jsonl")
         seen: list[str] = []
         gate.set()
-        await opened.until(lambda: seen.append(opened.text) or "77 rows" in opened.text)
+        await opened.until(lambda: seen.append(opened.text) or "77 training rows" in opened.text)
         assert not any("the slow one" in text for text in seen)
 
     on_form(tmp_path, steps, backend=backend)
@@ -413,7 +413,7 @@ def test_a_file_that_was_mended_is_read_again_with_enter(tmp_path: Path) -> None
         await opened.shows("is not JSON")
         write_rows(tmp_path / "rows.jsonl")
         await opened.press("enter")
-        await opened.shows("18 rows to train on")
+        await opened.shows("18 training rows")
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
 
@@ -423,13 +423,13 @@ def test_what_another_file_held_is_not_shown_for_this_one(tmp_path: Path) -> Non
 
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
-        await opened.shows("90 rows")
+        await opened.shows("90 training rows")
         await opened.press("backspace")
-        await opened.until(lambda: "90 rows" not in opened.text)
+        await opened.until(lambda: "90 training rows" not in opened.text)
         await opened.type("l")
-        await opened.shows("90 rows")
+        await opened.shows("90 training rows")
         await opened.press("ctrl+u", "tab")
-        await opened.until(lambda: "90 rows" not in opened.text)
+        await opened.until(lambda: "90 training rows" not in opened.text)
         await opened.shows("Choose a data file")
 
     on_form(tmp_path, steps, size=(160, 48))
@@ -441,7 +441,7 @@ def test_it_all_goes_with_the_mouse_too(tmp_path: Path) -> None:
     async def steps(opened: Opened) -> None:
         await opened.shows("rows.jsonl")
         await opened.pilot.click("#choices", offset=(4, 0))
-        await opened.shows("90 rows")
+        await opened.shows("90 training rows")
         await opened.pilot.click("#field-goal")
         assert opened.form.state.current == "goal"
         await opened.pilot.click("FormRow")
@@ -455,7 +455,7 @@ def test_escape_goes_back_and_leaves_nothing(tmp_path: Path) -> None:
 
     async def steps(opened: Opened) -> None:
         await opened.press("enter")
-        await opened.shows("90 rows")
+        await opened.shows("90 training rows")
         await opened.press("escape")
         assert opened.picker
 
@@ -476,7 +476,7 @@ def test_hostile_names_and_texts_are_shown_harmless(tmp_path: Path) -> None:
     )
 
     async def steps(opened: Opened) -> None:
-        await opened.shows(f"{SHOWN.replace('/', '!')}.jsonl", "rename it to use it")
+        await opened.shows(f"{SHOWN.replace('/', '!')}.jsonl", "rename the file to use it")
         await opened.type("rows.jsonl")
         await opened.shows(f"prompt = {SHOWN}", f"! {SHOWN} ({SHOWN})", f"{SHOWN} → {SHOWN}")
         await opened.press("tab", "tab", "tab", "tab", "tab")
@@ -493,7 +493,7 @@ def test_an_arabic_goal_is_kept_as_it_was_typed(tmp_path: Path) -> None:
 
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
-        await opened.shows("18 rows")
+        await opened.shows("18 training rows")
         opened.form.fields["goal"].value = goal
         await opened.press("ctrl+s")
         await opened.until(lambda: opened.opened)
@@ -513,7 +513,7 @@ def test_what_is_not_used_is_shown_before_the_rows(tmp_path: Path, size: tuple[i
 
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
-        await opened.shows("18 rows to train on", "! tools is not used: the model never sees")
+        await opened.shows("18 training rows", "! tools is not used: the model never sees")
         await opened.shows(f"· not used: {SHOWN}")
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=size)
@@ -582,11 +582,11 @@ def test_rows_that_cannot_be_used_are_listed_with_the_key_that_leaves_them_out(
         await opened.shows("'completion' is empty (lines 1, 5, 9)")
         await opened.shows("or press ctrl+r to leave such rows out")
         await opened.press("ctrl+r")
-        await opened.shows("8 rows to train on", "1 held out", "left out: 3 training rows")
+        await opened.shows("8 training rows", "1 evaluation row", "left out: 3 training rows")
         await opened.press("ctrl+r")
         await opened.shows("3 training rows have an empty prompt or reference")
         await opened.press("ctrl+r")
-        await opened.shows("8 rows to train on")
+        await opened.shows("8 training rows")
         await opened.press("ctrl+s")
         await opened.until(lambda: opened.opened is not None)
         assert opened.opened is not None
@@ -603,7 +603,7 @@ def test_several_sources_are_chosen_with_a_plus_between_them(tmp_path: Path) -> 
         await opened.type("chats.jsonl + or")
         await opened.shows("chats.jsonl + orders.jsonl")
         await opened.press("down", "up", "enter")
-        await opened.shows("✓ chats: 1", "✓ orders: ", "28 rows to train on", "2 held out")
+        await opened.shows("✓ chats: 1", "✓ orders: ", "28 training rows", "2 evaluation rows")
         await opened.press("ctrl+s")
         await opened.until(lambda: opened.opened is not None)
         assert opened.opened is not None
@@ -639,7 +639,7 @@ def test_reading_shows_how_far_it_is_and_ends_when_something_else_is_asked(tmp_p
         await opened.press("ctrl+u")
         await opened.type("quick.jsonl")
         await opened.until(ended.is_set)
-        await opened.shows("90 rows")
+        await opened.shows("90 training rows")
         await opened.press("ctrl+u")
         await opened.type("slow.jsonl")
         await opened.shows("reading slow.jsonl")
@@ -663,7 +663,7 @@ def test_a_loop_is_created_from_the_rows_that_were_shown(
 
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
-        await opened.shows("18 rows to train on")
+        await opened.shows("18 training rows")
         await opened.press("ctrl+s")
         await opened.until(lambda: opened.opened is not None)
 

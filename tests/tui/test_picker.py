@@ -220,7 +220,7 @@ def test_a_folder_that_is_a_file_is_said_to_be_one(tmp_path: Path) -> None:
     (tmp_path / "loops").write_text("no folder")
 
     async def steps(opened: Opened) -> None:
-        await opened.shows("no loops can be shown", "--loops DIR")
+        await opened.shows("The loops cannot be read.", "--loops DIR")
         await opened.press("enter", "down", "escape")
         assert opened.picker
 

@@ -172,7 +172,7 @@ def test_a_holdout_evaluation_asks_first_and_is_shown_when_it_is_done(
         done = record_holdout_evaluation(loop, look(t=1_700_086_400.0))
         work.to_tell = [HoldoutProgress("iteration", 80, 80), HoldoutDone(done)]
         await opened.shows("6 of 6 met", "support-intents/2 is ready: all 6 criteria are met")
-        await opened.shows("→ esc, then g f closes the loop with it, g w writes a report")
+        await opened.shows("→ After esc, g f closes the loop with it and g w writes a report.")
         assert work.is_closed
         opened.app.clear_notifications()  # they lie over the figures
         await opened.press("G")

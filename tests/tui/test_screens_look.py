@@ -98,7 +98,7 @@ def test_an_example(open_app: OpenApp) -> None:
 def test_what_fails(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4", "g d")
-        await opened.shows("taken for")
+        await opened.shows("confusions")
         await looks(opened, "breakdown")
 
     on_app(open_app(size=WIDE, number=2), steps)

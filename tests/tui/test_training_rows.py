@@ -82,17 +82,19 @@ async def reading(opened: Opened, found: SuspectRows) -> TrainingScreen:
 def test_suspect_rows_say_what_is_odd_with_them(size: tuple[int, int], open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         screen = await reading(opened, suspected())
-        await opened.shows("Training rows of support-intents/2", "loss of 64 of 96 training rows")
-        await opened.shows("the 2 highest", "further down: conflicting labels 2")
+        await opened.shows("Training rows of support-intents/2", "Loss of 64 of 96 training rows")
+        await opened.shows("the 2 highest", "below: conflicting labels 2")
         assert "! train.jsonl has changed since" in screen.head.text
         assert screen.row is not None
         assert (screen.row.figure, screen.row.sign, screen.row.line) == ("3.500", "!", 12)
-        await opened.shows("line 40 has the same prompt and says refund", "line 41 is the same")
+        await opened.shows(
+            "line 40 has the same prompt and the reference refund", "line 41 is a duplicate"
+        )
         assert "␛[31mmy card␇ [bold]is late" in opened.text
         await opened.press("j", "j")
         assert screen.row.line == 5, "a heading takes no cursor"
         await opened.shows(
-            "line 9 has the same prompt and says pin blocked", "eval line 3: my pin?"
+            "line 9 has the same prompt and the reference pin blocked", "eval line 3: my pin?"
         )
         await opened.press("G")
         assert screen.row.line == 9
@@ -125,7 +127,11 @@ def test_a_row_is_opened_at_its_line(
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [(None, "is not on this machine"), ("gone.jsonl", "not on this"), ("a.parquet", "no text")],
+    [
+        (None, "is not on this machine"),
+        ("gone.jsonl", "not on this"),
+        ("a.parquet", "not a text file"),
+    ],
 )
 def test_a_row_without_a_text_file_says_so(
     name: str | None, said: str, open_app: OpenApp, tmp_path: Path
@@ -177,7 +183,9 @@ def test_the_nearest_rows_lead_to_the_nearest_of_the_same_label(
         await opened.press("4", "enter")
         await opened.until(lambda: isinstance(opened.app.screen, ExampleScreen))
         await opened.press("g t")
-        await opened.shows("nothing similar was trained on", "the nearest that says refund")
+        await opened.shows(
+            "nothing similar was trained on", "the nearest row with the reference refund"
+        )
         screen = opened.app.screen
         assert isinstance(screen, TrainingScreen)
         assert screen.row is not None
@@ -198,7 +206,7 @@ def test_rows_of_a_loss_that_is_not_finite_come_with_it() -> None:
         suspected(suspects=[Suspect(hard(3, math.nan))], median_loss=None, findings=[])
     )
     assert [each.figure for each in found.rows] == ["nan"]
-    assert "none is finite" in found.head[0][0][0]
+    assert "no loss is finite" in found.head[0][0][0]
 
 
 def test_of_a_long_name_the_line_stays() -> None:

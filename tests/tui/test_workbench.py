@@ -478,7 +478,7 @@ def test_one_enter_does_not_run_a_draft_without_a_change(
     async def steps(opened: Opened) -> None:
         for _ in range(2):  # esc forgets the first enter
             await opened.press("r")
-            await opened.shows("Run 4, from 2", "No change against its parent", "evaluation rows")
+            await opened.shows("Run 4, from 2", "No change from its parent", "evaluation rows")
             assert UNCHANGED not in opened.text
             await opened.press("enter")
             await opened.shows(UNCHANGED)

@@ -1,1 +1,1 @@
-"""Screens: one a file, named after it."""
+"""The screens of the app; each module is named after its screen."""

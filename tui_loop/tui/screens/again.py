@@ -1,4 +1,4 @@
-"""Examples that are generated again under other settings: what they were, and what they are now."""
+"""Examples generated again with other settings: the recorded output beside the new one."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tui_loop.tui.widgets.styled_lines import Span
 POLL_SECONDS = 0.1
 SIGNS = {True: ("✓", "good"), False: ("✗", "bad"), None: ("·", "muted")}
 TEXT = 24
-"""Cells of what was wanted and said at most, where there is little room."""
+"""The most cells of a reference or an output."""
 
 Lines = list[list[Span]]
 
 
 class AgainList(RowList):
-    """The examples in the order in which they were listed, each with what came of it."""
+    """The examples in their listed order, each with its recorded and its new outcome."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
         super().__init__(id="again-rows")
@@ -76,7 +76,7 @@ class AgainList(RowList):
 
 
 class AgainScreen(RowsScreen):
-    """Shows results as they come; what generates them ends with the screen."""
+    """Shows results as they arrive; closing the screen stops the generation."""
 
     BINDINGS = bindings("again")
     scopes = ("again", "list", "search", "sheet", "app")
@@ -85,7 +85,7 @@ class AgainScreen(RowsScreen):
     def __init__(
         self, title: str, examples: Sequence[Example], settings: Sequence[str], left_out: int = 0
     ) -> None:
-        """`left_out`: examples that were listed, too, and are not generated."""
+        """`left_out`: how many listed examples are not generated."""
         self.rows = AgainList(examples)
         super().__init__(title, self.rows)
         self._settings, self._left_out = shlex.join(settings), left_out
@@ -93,23 +93,23 @@ class AgainScreen(RowsScreen):
         self._fault: TuiLoopError | None = None
         self._work: RetryProcess | None = None
         self._timer: Timer | None = None
-        self._is_gone = False
+        self._is_unmounted = False
 
     def begin(self, work: RetryProcess) -> None:
-        """Takes what generates them."""
-        if self._is_gone:
+        """Takes the process that generates them; closes it where the screen is closed already."""
+        if self._is_unmounted:
             work.close()
             return
         self._work = work
-        self._timer = self.set_interval(POLL_SECONDS, self._look)
+        self._timer = self.set_interval(POLL_SECONDS, self._poll)
 
     def show_fault(self, fault: TuiLoopError) -> None:
-        """Says why there is nothing more."""
+        """Shows why no more results will come."""
         self._fault = fault
         self._end()
 
     def on_unmount(self) -> None:
-        self._is_gone = True
+        self._is_unmounted = True
         if self._work is not None:
             self._work.close()
 
@@ -119,7 +119,7 @@ class AgainScreen(RowsScreen):
         now = found.response.output if found is not None else ""
         texts = (example.prompt, example.reference, example.output or "", now)
         self.app.copy_to_clipboard("\n".join(texts))
-        self.notify("copied: prompt, reference, output, output now", markup=False)
+        self.notify("copied: prompt, reference, output, new output", markup=False)
 
     def draw(self) -> None:
         done, total = len(self.rows.found), self.rows.count
@@ -141,48 +141,52 @@ class AgainScreen(RowsScreen):
             lines.append([("with  ", "muted"), (self._settings, "changed")])
         if self._left_out:
             listed = self.rows.count + self._left_out
-            told = f"the first {self.rows.count:,} of {listed:,} that are listed"
-            lines.append([("! ", "warn"), (told, "warn")])
+            text = (
+                f"Only the first {self.rows.count:,} of {listed:,} listed examples are generated."
+            )
+            lines.append([("! ", "warn"), (text, "warn")])
         if self._fault is not None:
             return [*lines, *fault_lines(self._fault, services_of(self).keys)]
         found = list(self.rows.found.values())
         if not found:
-            return [*lines, [("nothing of it is recorded", "muted")]]
+            return [*lines, [("The results are not recorded.", "muted")]]
         so_far = "" if self.rows.is_done else " so far"
-        return [*lines, [(f"{sum_of(found)}{so_far}; nothing is recorded", "strong")]]
+        return [*lines, [(f"{sum_of(found)}{so_far}. The results are not recorded.", "strong")]]
 
-    def _look(self) -> None:
-        told = self._work.take() if self._work is not None else []
-        for each in told:
-            self._hear(each)
-        if told:
+    def _poll(self) -> None:
+        messages = self._work.take() if self._work is not None else []
+        for each in messages:
+            self._handle_message(each)
+        if messages:
             self.draw()
 
-    def _hear(self, told: Retried | ServerStatus) -> None:
-        if isinstance(told, Retried):
-            self.rows.found[told.example.id] = told
+    def _handle_message(self, message: Retried | ServerStatus) -> None:
+        if isinstance(message, Retried):
+            self.rows.found[message.example.id] = message
             self._state = ""
             return
-        match told.state:
+        match message.state:
             case "loading":
-                self._state = f"loading {told.iteration} ..."
+                self._state = f"loading {message.iteration} ..."
             case "ready":
                 self._state = ""
             case "answered":
                 self._end()
             case _:
-                self.show_fault(TuiLoopError(told.message or "the model has gone", told.hint))
+                self.show_fault(
+                    TuiLoopError(message.message or "the inference server ended", message.hint)
+                )
 
     def _end(self) -> None:
         self._state, self.rows.is_done = "", True
         if self._timer is not None:
             self._timer.stop()
-        if self.is_mounted:  # else it is drawn once it is
+        if self.is_mounted:  # otherwise on_mount draws it
             self.draw()
 
 
 def sum_of(retried: Sequence[Retried]) -> str:
-    """How many pass now, of those that failed and of those that passed."""
+    """Returns how many pass now, by recorded outcome."""
     groups = [
         (True, "that passed", "still do"),
         (None, "without an outcome", "pass now"),
@@ -195,24 +199,24 @@ def sum_of(retried: Sequence[Retried]) -> str:
     ]
     if not others:
         return f"{passing(failed):,} of {len(failed):,} pass now"
-    parts = [f"of {len(failed):,} that failed {passing(failed):,} pass now"] if failed else []
-    parts += [f"of {len(these):,} {which} {passing(these):,} {do}" for these, which, do in others]
+    parts = [f"{passing(failed):,} of {len(failed):,} that failed pass now"] if failed else []
+    parts += [f"{passing(these):,} of {len(these):,} {which} {do}" for these, which, do in others]
     return "; ".join(parts)
 
 
 def again_lines(example: Example, found: Retried | None) -> Lines:
-    """An example in full: what was wanted, what it was, what it is now."""
+    """Returns an example in full: reference, recorded output and new output."""
     lines: Lines = [
         [("wanted   ", "muted"), (example.reference, "good")],
-        _said("was", answer_of(example.output), SIGNS[example.passed]),
+        _output_line("was", answer_of(example.output), SIGNS[example.passed]),
     ]
     if found is not None:
-        answer = found.response
-        end = "ended by the limit" if answer.truncated else "ended by itself"
+        response = found.response
+        end = "cut at the token limit" if response.truncated else "ended before the token limit"
         score = f", score {found.score:.2f}" if found.score not in (0.0, 1.0) else ""
-        reasoning, now = split_reasoning(answer.output)
-        lines.append(_said("is now", now, SIGNS[found.passed]))
-        length = f"{counted(answer.tokens, 'token')}, {end}{score}"
+        reasoning, now = split_reasoning(response.output)
+        lines.append(_output_line("is now", now, SIGNS[found.passed]))
+        length = f"{counted(response.tokens, 'token')}, {end}{score}"
         if reasoning:
             length += f", reasoning: {counted(len(reasoning.split()), 'word')}"
         lines.append([("         ", ""), (length, "muted")])
@@ -220,5 +224,5 @@ def again_lines(example: Example, found: Retried | None) -> Lines:
     return lines
 
 
-def _said(name: str, text: str, sign: Span) -> list[Span]:
+def _output_line(name: str, text: str, sign: Span) -> list[Span]:
     return [(f"{name:<7}", "muted"), (f"{sign[0]} ", sign[1]), (text.strip() or "(empty)", "")]

@@ -1,4 +1,4 @@
-"""Asking models the same prompt, side by side: the iteration, its parent, the base."""
+"""Sends one prompt to several models and shows their responses: iteration, parent, base."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from tui_loop.core.inference_messages import BASE, GenerateResponse, ServerMessage, ServerStatus
+from tui_loop.core.inference_messages import BASE, GenerateResponse, ServerMessage
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
 from tui_loop.tui.actions import bindings
@@ -23,25 +23,25 @@ from tui_loop.tui.widgets.styled_lines import Span
 
 POLL_SECONDS = 0.1
 EDITABLE = 2000
-"""Characters of a prompt that is put into the line to be changed and asked again."""
+"""The longest prompt, in characters, that is put into the input line for editing."""
 
 FOOTER = ("asking.ask", "asking.drop", "asking.up", "asking.down", "app.back", "app.help")
 NAME = 11
-"""Cells of the names before the answers."""
+"""Cells of the names before the responses."""
 
 
 class Exchange(msgspec.Struct):
-    """A question and what was answered so far; `wanted` is there for a held-out example."""
+    """A prompt and its responses so far; `wanted` is the reference of a held-out example."""
 
     prompt: str
     wanted: str | None = None
-    answers: dict[int, GenerateResponse] = {}
+    responses: dict[int, GenerateResponse] = {}
     fault: str = ""
     is_done: bool = False
 
 
 class PromptLine(TextInput):
-    """The line that a prompt is typed in."""
+    """The input line for a prompt."""
 
     DEFAULT_CSS = """
     PromptLine {
@@ -52,7 +52,7 @@ class PromptLine(TextInput):
 
 
 class AskingScreen(Screen[None]):
-    """Puts prompts to an asker, which ends with the screen."""
+    """Sends prompts to an inference server, which is closed with the screen."""
 
     BINDINGS = bindings("asking")
     scopes = ("asking", "app")
@@ -63,15 +63,15 @@ class AskingScreen(Screen[None]):
     }
     """
 
-    def __init__(self, asker: ModelClient, title: str, example: Example | None = None) -> None:
+    def __init__(self, client: ModelClient, title: str, example: Example | None = None) -> None:
         super().__init__()
-        self._asker, self._title, self._example = asker, title, example
+        self._client, self._title, self._example = client, title, example
         self._exchanges: dict[int, Exchange] = {}
         self._left_out: dict[int, str] = {}
         self._state = "starting ..."
         self._is_cancelling = False
         self.sheet = Sheet()
-        self.line = PromptLine(placeholder="type a prompt, enter asks it", id="prompt")
+        self.line = PromptLine(placeholder="type a prompt; enter sends it", id="prompt")
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -87,11 +87,11 @@ class AskingScreen(Screen[None]):
             self._put(self._example.prompt, self._example)
             if "\n" not in self._example.prompt and len(self._example.prompt) <= EDITABLE:
                 self.line.value = self._example.prompt
-        self.set_interval(POLL_SECONDS, self._look)
+        self.set_interval(POLL_SECONDS, self._poll)
         self._draw()
 
     def on_unmount(self) -> None:
-        self._asker.close()
+        self._client.close()
 
     def on_input_submitted(self, event: PromptLine.Submitted) -> None:
         event.stop()
@@ -106,7 +106,7 @@ class AskingScreen(Screen[None]):
     def action_drop(self) -> None:
         """Cancels the open requests."""
         self._is_cancelling = True
-        self._asker.drop()
+        self._client.drop()
         self.notify("Cancelling. esc again leaves.")
 
     def action_scroll(self, pages: int) -> None:
@@ -122,40 +122,40 @@ class AskingScreen(Screen[None]):
 
     def _put(self, prompt: str, example: Example | None = None) -> None:
         self._is_cancelling = False
-        number = self._asker.ask(prompt, example=example.id if example is not None else "")
+        number = self._client.ask(prompt, example=example.id if example is not None else "")
         wanted = example.reference if example is not None else None
         self._exchanges[number] = Exchange(prompt, wanted)
         self._draw()
 
-    def _look(self) -> None:
-        told = self._asker.take()
-        for each in told:
-            self._hear(each)
-        if told:
+    def _poll(self) -> None:
+        messages = self._client.take()
+        for each in messages:
+            self._handle_message(each)
+        if messages:
             self._draw()
 
-    def _hear(self, told: ServerMessage) -> None:
-        if isinstance(told, GenerateResponse):
-            if told.id in self._exchanges:
-                self._exchanges[told.id].answers[told.iteration] = told
+    def _handle_message(self, message: ServerMessage) -> None:
+        if isinstance(message, GenerateResponse):
+            if message.id in self._exchanges:
+                self._exchanges[message.id].responses[message.iteration] = message
             return
-        exchange = self._exchanges.get(told.id) if told.id is not None else None
-        hint = in_keys(told.hint, services_of(self).keys)
-        fault = " · ".join(filter(None, (told.message, hint)))
-        match told.state:
+        exchange = self._exchanges.get(message.id) if message.id is not None else None
+        hint = in_keys(message.hint, services_of(self).keys)
+        fault = " · ".join(filter(None, (message.message, hint)))
+        match message.state:
             case "loading":
-                self._state = f"loading {_name(told.iteration)} ..."
-            case "left_out" if told.iteration is not None:
-                self._left_out[told.iteration] = fault
+                self._state = f"loading {_name(message.iteration)} ..."
+            case "left_out" if message.iteration is not None:
+                self._left_out[message.iteration] = fault
             case "ready":
                 self._state = ""
             case "answered" | "error" if exchange is not None:
                 exchange.is_done, exchange.fault = True, fault
             case "error" | "ended":
-                self._end(told, fault)
+                self._end(fault)
 
-    def _end(self, told: ServerStatus, fault: str) -> None:
-        self._state = fault or "no more answers come"
+    def _end(self, fault: str) -> None:
+        self._state = fault or "the inference server ended"
         for each in self._exchanges.values():
             each.is_done = True
 
@@ -170,8 +170,9 @@ class AskingScreen(Screen[None]):
         for exchange in self._exchanges.values():
             lines += [[], *self._lines(exchange)] if lines else self._lines(exchange)
         if not self._exchanges:
-            who = ", ".join(_name(number) for number in self._asker.iterations)
-            lines.append([(f"a prompt is put to {who} alike; nothing of it is recorded", "muted")])
+            who = ", ".join(_name(number) for number in self._client.iterations)
+            text = f"Each prompt is sent to {who}. Prompts and responses are not recorded."
+            lines.append([(text, "muted")])
         self.sheet.show(lines, keep_place=True)
         self.sheet.scroll_end(animate=False, force=True, immediate=True)
 
@@ -179,25 +180,25 @@ class AskingScreen(Screen[None]):
         lines: list[list[Span]] = [[("asked".ljust(NAME), "muted"), (exchange.prompt, "strong")]]
         if exchange.wanted is not None:
             lines.append([("wanted".ljust(NAME), "muted"), (exchange.wanted, "good")])
-        for number in self._asker.iterations:
+        for number in self._client.iterations:
             if number in self._left_out:
                 continue
             name: Span = (f"{self._who(number):<{NAME}}", "accent")
-            answer = exchange.answers.get(number)
-            if answer is None:
+            response = exchange.responses.get(number)
+            if response is None:
                 if not exchange.is_done:
                     lines.append([name, ("...", "muted")])
                 continue
-            limit = ", cut at the limit" if answer.truncated else ""
-            figures = f"   {counted(answer.tokens, 'token')}{limit}, {answer.seconds:.1f} s"
-            lines.append([name, (answer.output.strip() or "(empty)", ""), (figures, "muted")])
+            limit = ", cut at the token limit" if response.truncated else ""
+            figures = f"   {counted(response.tokens, 'token')}{limit}, {response.seconds:.1f} s"
+            lines.append([name, (response.output.strip() or "(empty)", ""), (figures, "muted")])
         if exchange.fault:
             lines.append([(" " * NAME, ""), (flat(exchange.fault, 400), "bad")])
         return lines
 
     def _who(self, number: int) -> str:
-        """The model as its answers are headed: `6 tuned`, `2 parent`, `base`."""
-        asked = [each for each in self._asker.iterations if each != BASE]
+        """Returns the name before a response: `6 tuned`, `2 parent`, `base`."""
+        asked = [each for each in self._client.iterations if each != BASE]
         if number == BASE or number not in asked:
             return _name(number)
         return f"{number} {'parent' if asked.index(number) else 'tuned'}"

@@ -1,4 +1,4 @@
-"""What fails: counts to look at, and to filter by."""
+"""The breakdown of the failures: counts, each of which can filter the examples."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class BreakdownList(RowList):
-    """Lines with their counts; those that the filter has are marked."""
+    """Lines with their counts; a line whose term is in the filter is marked."""
 
     def __init__(self, lines: Sequence[Line], chosen: Callable[[str], bool]) -> None:
         super().__init__(id="breakdown")
@@ -79,7 +79,7 @@ class BreakdownList(RowList):
 
 
 class BreakdownScreen(Screen[None]):
-    """Filters the list behind it: enter by one line and back, space by more of them."""
+    """Filters the list of examples: enter by one line, space by several."""
 
     BINDINGS = bindings("breakdown")
     scopes = ("breakdown", "list", "app")
@@ -100,8 +100,9 @@ class BreakdownScreen(Screen[None]):
         save: Callable[[str], list[Line]],
         forget: Callable[[str], list[Line]],
     ) -> None:
-        """`toggle(term, alone)` filters by a term and gives the filter's text; `has` says whether
-        the filter has it; `save` and `forget` keep the filter under a name, and give all lines."""
+        """`toggle(term, alone)` filters by a term and returns the filter's text. `has` returns
+        whether a term is in the filter. `save` and `forget` add and remove a named filter and
+        return all lines."""
         super().__init__()
         self._title, self._toggle, self._save, self._forget = title, toggle, save, forget
         self.list = BreakdownList(lines, has)
@@ -133,14 +134,14 @@ class BreakdownScreen(Screen[None]):
             self.list.refresh()
 
     def action_name(self) -> None:
-        self.field.open("", "a name for what is filtered by now", accept=self._named)
+        self.field.open("", "a name for the current filter", accept=self._named)
 
     def action_forget(self) -> None:
         saved = self.list.lines[self.list.cursor].saved if self.list.count else ""
         if saved:
             self._replace(self._forget(saved))
         else:
-            self.notify("only a filter that you named can be forgotten", markup=False)
+            self.notify("Only a named filter can be removed.", markup=False)
 
     def action_back(self) -> None:
         if self.field.is_open:
@@ -154,7 +155,7 @@ class BreakdownScreen(Screen[None]):
         return True
 
     def _replace(self, lines: list[Line], name: str = "") -> None:
-        """Takes other lines; the cursor goes to the filter of that name."""
+        """Replaces the lines and moves the cursor to the filter of that name."""
         self.list.lines = lines
         self.list.rows_changed()
         at = next((at for at, line in enumerate(lines) if name and line.saved == name), None)
@@ -163,7 +164,7 @@ class BreakdownScreen(Screen[None]):
 
 
 def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
-    """The breakdown as lines, section by section; `named` are the user's own filters."""
+    """Returns the breakdown as lines, section by section; `named`: the user's filters."""
     lines: list[Line] = []
     if named:
         lines += [Line("your filters", is_head=True)]
@@ -178,11 +179,11 @@ def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
         against += ", as recorded" if against and found.marks else ""
         lines += [Line(""), Line("what changed", against, is_head=True), *_counts(found.changes)]
     if found.causes:
-        before = "" if found.against is None else f"and in {found.against}"
+        before = "" if found.against is None else f"against {found.against}"
         lines += [Line(""), Line("why they fail", before, is_head=True)]
         lines += _counts(found.causes)
-    weak = f"of {found.tested} groups tried" if found.weak else _no_weak(found)
-    lines += [Line(""), Line("fail more than chance would have it", weak, is_head=True)]
+    weak = f"{found.tested} slices tested" if found.weak else _no_weak(found)
+    lines += [Line(""), Line("fail more often than chance explains", weak, is_head=True)]
     lines += [
         Line(f"{each.name}  ({kind_words(each.kind)})", slice_words(each), term_of(each) or " ")
         for each in found.weak
@@ -201,18 +202,18 @@ def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
         ]
     if found.confusions:
         most = ", the most frequent" if len(found.confusions) == CONFUSIONS else ""
-        lines += [Line(""), Line("taken for", f"wanted → said{most}", is_head=True)]
+        lines += [Line(""), Line("confusions", f"wanted → said{most}", is_head=True)]
         lines += _counts(found.confusions)
     if found.marks:
-        lines += [Line(""), Line("what was said of them", is_head=True), *_counts(found.marks)]
+        lines += [Line(""), Line("annotations", is_head=True), *_counts(found.marks)]
     return lines
 
 
 def _no_weak(found: Breakdown) -> str:
     if not found.tested:
         is_scored = any(each.term != "is:unscored" for each in found.outcomes)
-        return "too few examples to try groups" if is_scored else "nothing is scored"
-    return f"none of {found.tested} tried, in {found.total:,} examples"
+        return "too few examples to test slices" if is_scored else "no example is scored"
+    return f"none of {found.tested} slices tested, in {found.total:,} examples"
 
 
 def _counts(counts: Sequence[Count], total: int | None = None) -> list[Line]:

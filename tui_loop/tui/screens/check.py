@@ -1,4 +1,4 @@
-"""What the pre-flight found: findings above, and below what shows one, or a row's tokens."""
+"""The preflight: check results above, and below one in full or the tokens of a training row."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ FOOTER = ("list.open", "check.previous", "check.following", "app.back", "app.hel
 
 
 class CheckStopped(TuiLoopError):
-    """Nobody waits for the check any more."""
+    """The screen was closed, so the check is cancelled."""
 
     def __init__(self) -> None:
-        super().__init__("nobody waits for the check")
+        super().__init__("the check was cancelled")
 
 
-class FindingList(RowList):
-    """The findings, the gravest first."""
+class CheckResultList(RowList):
+    """The check results, most severe first."""
 
     def __init__(self) -> None:
         super().__init__(id="findings")
-        self.findings: list[CheckResult] = []
+        self.results: list[CheckResult] = []
         self.nothing = ""
 
     @property
     def count(self) -> int:
-        return len(self.findings)
+        return len(self.results)
 
     def empty(self) -> list[str]:
         return [self.nothing]
 
     def row(self, index: int, width: int) -> list[Span]:
-        finding = self.findings[index]
-        sign, style = SIGNS[finding.severity]
-        quiet = "muted" if finding.severity == "info" else ""
-        return [self.pointer(index), (sign, style), (finding.message, quiet)]
+        result = self.results[index]
+        sign, style = SIGNS[result.severity]
+        quiet = "muted" if result.severity == "info" else ""
+        return [self.pointer(index), (sign, style), (result.message, quiet)]
 
 
 class CheckScreen(Screen[None]):
-    """Reads findings; `step` is called for the number of a training row that is to be shown."""
+    """Shows check results; `step` is called with the number of a training row to show."""
 
     BINDINGS = bindings("check")
     scopes = ("check", "list", "sheet", "app")
@@ -79,10 +79,10 @@ class CheckScreen(Screen[None]):
     def __init__(self, title: str, step: Callable[[int], None]) -> None:
         super().__init__()
         self._heading, self._step = title, step
-        self._gone = threading.Event()
+        self._cancelled = threading.Event()
         self._doing = "checking the rows ..."
         self.row: TrainedRow | None = None
-        self.list = FindingList()
+        self.list = CheckResultList()
         self.sheet = Sheet()
 
     def compose(self) -> ComposeResult:
@@ -98,19 +98,19 @@ class CheckScreen(Screen[None]):
         self._draw()
 
     def poll(self) -> None:
-        """Ends a check that nobody waits for: raises CheckStopped."""
-        if self._gone.is_set():
+        """Raises CheckStopped once the screen is closed."""
+        if self._cancelled.is_set():
             raise CheckStopped
 
-    def show(self, findings: Sequence[CheckResult], doing: str = "") -> None:
-        """Shows what has been found so far, and what is still being done."""
-        self.list.findings, self._doing = list(findings), doing
-        if self.is_mounted:  # else it is drawn once it is
+    def show(self, results: Sequence[CheckResult], doing: str = "") -> None:
+        """Shows the results so far; `doing`: the check in progress."""
+        self.list.results, self._doing = list(results), doing
+        if self.is_mounted:  # otherwise on_mount draws it
             self._draw()
 
     def show_fault(self, fault: TuiLoopError) -> None:
-        """Says why there is nothing more."""
-        entitle(self.query_one("#shown"), "Not done")
+        """Shows why there are no more results."""
+        entitle(self.query_one("#shown"), "Check failed")
         hint = in_keys(fault.hint, services_of(self).keys)
         self.sheet.show([[("✗ ", "bad"), (fault.message, "")], [("hint: ", "muted"), (hint, "")]])
 
@@ -127,12 +127,12 @@ class CheckScreen(Screen[None]):
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         event.stop()
         self.row = None
-        self._show_finding()
+        self._show_result()
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
         self.row = None
-        self._show_finding()
+        self._show_result()
         self.sheet.focus()
 
     def action_step(self, by: int) -> None:
@@ -144,48 +144,48 @@ class CheckScreen(Screen[None]):
         if self.sheet.has_focus:
             self.list.focus()
             return
-        self._gone.set()
+        self._cancelled.set()
         self.dismiss()
 
     def _draw(self) -> None:
-        findings, doing = self.list.findings, self._doing
-        errors, warnings = len(errors_of(findings)), len(warnings_of(findings))
+        results, doing = self.list.results, self._doing
+        errors, warnings = len(errors_of(results)), len(warnings_of(results))
         counts = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
         entitle(self.query_one("#found"), self._heading, doing or counts)
-        self.list.nothing = doing or "nothing was found"
+        self.list.nothing = doing or "No problem was found."
         self.list.rows_changed()
         if self.row is None:
-            self._show_finding()
+            self._show_result()
 
-    def _show_finding(self) -> None:
+    def _show_result(self) -> None:
         if not self.list.count:
             return
-        finding = self.list.findings[self.list.cursor]
-        entitle(self.query_one("#shown"), finding.kind.replace("_", " "))
-        self.sheet.show(finding_lines(finding, services_of(self).keys))
+        result = self.list.results[self.list.cursor]
+        entitle(self.query_one("#shown"), result.kind.replace("_", " "))
+        self.sheet.show(result_lines(result, services_of(self).keys))
 
 
-def finding_lines(finding: CheckResult, keymap: dict[str, str]) -> list[list[Span]]:
-    """A finding in full, with the rows that show it."""
-    lines: list[list[Span]] = [[("", ""), (finding.message, "")]]
-    if finding.hint:
-        lines.append([("hint: ", "muted"), (in_keys(finding.hint, keymap), "")])
-    if finding.rows:
+def result_lines(result: CheckResult, keymap: dict[str, str]) -> list[list[Span]]:
+    """Returns a check result in full, with the rows that show it."""
+    lines: list[list[Span]] = [[("", ""), (result.message, "")]]
+    if result.hint:
+        lines.append([("hint: ", "muted"), (in_keys(result.hint, keymap), "")])
+    if result.rows:
         lines.append([])
-    places = [row.place for row in finding.rows]
+    places = [row.place for row in result.rows]
     width = max(map(len, places), default=0) + 2
-    for place, row in zip(places, finding.rows, strict=True):
+    for place, row in zip(places, result.rows, strict=True):
         lines.append([(place.ljust(width), "muted"), (flat(row.text), "")])
-    if finding.count is not None and finding.rows and finding.count > len(finding.rows):
-        lines.append([("these are the first of them", "muted")])
+    if result.count is not None and result.rows and result.count > len(result.rows):
+        lines.append([("Only the first rows are shown.", "muted")])
     return lines
 
 
 def row_lines(row: TrainedRow) -> list[list[Span]]:
-    """A row's tokens, turn by turn: what is not trained on is dim and in brackets."""
+    """Returns a row's tokens, turn by turn; those not trained on are muted and in brackets."""
     head = f"{row.trained} of {counted(len(row.tokens), 'token')} are trained on"
     if row.cut:
-        head += f"; {row.cut} are beyond training.max_length"
+        head += f"; {row.cut} are cut at training.max_length"
     lines: list[list[Span]] = [
         [(head, "strong"), ("   [in brackets]: seen, but not trained on", "muted")],
         [],

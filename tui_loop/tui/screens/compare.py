@@ -36,24 +36,24 @@ from tui_loop.tui.widgets.styled_lines import Span
 
 METRICS = ("train_loss", "eval_loss", "score", "macro_f1", "passed", "total", "steps")
 NAME, VALUE = 28, 24
-"""The most cells of a name and of the older value."""
+"""The most cells of a name and of the value of the older iteration."""
 
 Row = tuple[str, str, str]
 
 
 def contrast_lines(contrast: Contrast) -> Lines:
-    """All but the examples themselves."""
+    """Returns everything of a comparison but its examples."""
     result = contrast.comparison
     lines: Lines = [[("note: ", "warn"), (each, "")] for each in result.notices]
     lines += [*_claim(result), []]
-    same = "nothing differs" + (": 0 is the model before any training" if not result.a else "")
+    same = "no difference" + (": 0 is the base model, before any training" if not result.a else "")
     lines += _table("config", result, _config(result), same)
-    lines += [[], *_table("metric", result, _metrics(result), "nothing was measured"), []]
+    lines += [[], *_table("metric", result, _metrics(result), "no metric was recorded"), []]
     return lines + _causes(contrast)
 
 
 def changed_lines(result: Comparison, sides: Sides, causes: Causes) -> Lines:
-    """One example of both, with what is not in the reference in brackets."""
+    """Returns an example with both outputs; text that is not in the reference is in brackets."""
     old, new = sides
     why = why_words(*causes, is_fixed=bool(new.passed))
     before, after = (loss(each.loss) or "none" for each in sides)
@@ -61,14 +61,14 @@ def changed_lines(result: Comparison, sides: Sides, causes: Causes) -> Lines:
     return [
         [(fit("why", width), "muted"), (why, ""), (f"   loss {before} → {after}", "muted")],
         [(fit("wanted", width), "muted"), (flat(new.reference, 400), "strong")],
-        [(fit(f"{result.a} said", width), "muted"), *_said(old)],
-        [(fit(f"{result.b} said", width), "muted"), *_said(new)],
+        [(fit(f"{result.a} said", width), "muted"), *_output_spans(old)],
+        [(fit(f"{result.b} said", width), "muted"), *_output_spans(new)],
         [(fit("prompt", width), "muted"), (flat(new.prompt, 1_000), "")],
     ]
 
 
 def text_of_both(old: Example, new: Example) -> str:
-    """What is copied of an example of two iterations."""
+    """Returns the text that is copied of an example of two iterations."""
     return "\n".join((new.prompt, new.reference, old.output or "", new.output or ""))
 
 
@@ -113,7 +113,7 @@ def _causes(contrast: Contrast) -> Lines:
         (each.words, str(each.before), f"{each.after:<6}{each.change}".rstrip())
         for each in contrast.causes
     ]
-    nothing = "nothing is compared" if result.interval is None else "no failure in either"
+    nothing = "no examples were compared" if result.interval is None else "no failure in either"
     return _table("why they fail", result, rows, nothing)
 
 
@@ -132,7 +132,7 @@ def _table(head: str, result: Comparison, rows: Sequence[Row], nothing: str) -> 
     return lines
 
 
-def _said(example: Example) -> list[Span]:
+def _output_spans(example: Example) -> list[Span]:
     style = "good" if example.passed else "bad" if example.passed is False else ""
     answer = answer_of(example.output)
     if not answer.strip():
@@ -150,7 +150,7 @@ def _said(example: Example) -> list[Span]:
 PARTS = ("figures", "chart", "fixed", "broken", "failing")
 LISTS = PARTS[2:]
 WIDE, HIGH = 120, 40
-"""From this size on, all parts are shown at once, of the lists one at a time."""
+"""The size from which figures, chart and one of the lists are shown at once."""
 
 FOOTERS = {
     "figures": ("sheet.page_down", "compare.next", "compare.copy", "app.back", "app.help"),
@@ -184,7 +184,7 @@ class BothChart(KeyedChart):
 
 
 class CompareScreen(Screen[None]):
-    """One part has the focus; where there is room, the others are beside it."""
+    """Shows the part with the focus; a large terminal shows the others beside it."""
 
     BINDINGS = bindings("compare")
     DEFAULT_CSS = """
@@ -213,7 +213,7 @@ class CompareScreen(Screen[None]):
     def __init__(
         self, loop: str, contrast: Contrast, runs: tuple[ChartRun, ChartRun], *, ascii_only: bool
     ) -> None:
-        """`runs`: the older one and the newer one."""
+        """`runs`: the older run and the newer one."""
         super().__init__()
         self.contrast, self._loop, self._runs = contrast, loop, runs
         self.part, self.listed = "figures", ""
@@ -247,7 +247,7 @@ class CompareScreen(Screen[None]):
         self._lay_out()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """A click goes to a part, too."""
+        """Makes the part that was clicked the current one."""
         if event.widget is self.list and self.part not in LISTS:
             self.part = self.listed
         elif event.widget is self.figures:
@@ -266,7 +266,7 @@ class CompareScreen(Screen[None]):
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """The scopes that are at hand, the nearest first."""
+        """The active scopes, the nearest first."""
         nearest = {"figures": "sheet", "chart": "chart"}.get(self.part, "list")
         return ("compare", nearest, "app")
 
@@ -297,16 +297,16 @@ class CompareScreen(Screen[None]):
 
     def action_copy(self) -> None:
         if self.part == "figures":
-            text, told = self.figures.text, "the comparison"
+            text, name = self.figures.text, "the comparison"
         elif self.part == "chart":
-            text = told = str(self.chart.border_subtitle or "")
+            text = name = str(self.chart.border_subtitle or "")
         else:
             sides = self.list.at(self.list.cursor)
             text = text_of_both(*sides) if sides is not None else ""
-            told = "prompt, reference, both outputs"
+            name = "prompt, reference, both outputs"
         if text:
             self.app.copy_to_clipboard(text)
-            self.notify(f"copied: {told}", markup=False)
+            self.notify(f"copied: {name}", markup=False)
         else:
             self.notify("There is nothing to copy here.", markup=False)
 
@@ -339,14 +339,14 @@ class CompareScreen(Screen[None]):
     def _why_empty(self, name: str) -> list[str]:
         result = self.contrast.comparison
         if result.interval is None:
-            told = result.notices or ["nothing passes or fails without a metric: see the losses"]
-            return [f"nothing to list: {told[0]}"]
+            reasons = result.notices or ["without a metric no example passes or fails"]
+            return [f"nothing to list: {reasons[0]}"]
         what = {
             "fixed": f"failed in {result.a} and passed in {result.b}",
             "broken": f"passed in {result.a} and failed in {result.b}",
             "failing": "failed in both",
         }[name]
-        return [f"none: no example of the {result.compared:,} compared {what}"]
+        return [f"None of the {result.compared:,} compared examples {what}."]
 
     def _lay_out(self) -> None:
         if not self.is_mounted:

@@ -70,7 +70,7 @@ class DiagnosisCommands(Protocol):
 
 
 class DiagnosisScreen(Screen[None]):
-    """One list of findings and suggestions; `show` brings them as they are found."""
+    """One list of findings and suggestions; `show` updates it as they are found."""
 
     BINDINGS = bindings("diagnosis")
     scopes = ("diagnosis", "list", "app")
@@ -132,7 +132,7 @@ class DiagnosisScreen(Screen[None]):
         if about is None and self.progress.known is None:
             return  # the diagnosis is not ready
         if about is None:
-            self._say("This finding has no examples or steps to show.")
+            self._show_message("This finding has no examples or steps to show.")
         else:
             self.controller.show_evidence(about)
 
@@ -140,13 +140,13 @@ class DiagnosisScreen(Screen[None]):
         """Selects the suggestion under the cursor, or removes it from the selection."""
         about = self._about
         if not isinstance(about, Suggestion):
-            self._say("This is a finding. Select a suggestion below it.")
+            self._show_message("This is a finding. Select a suggestion below it.")
             return
         key, selected = key_of(about), self.progress.selected
         if key in selected:
             selected.remove(key)
         elif problem := clash(self.progress.suggestions, about):
-            self._say(f"not selected: {problem}")
+            self._show_message(f"not selected: {problem}")
             return
         else:
             selected.append(key)
@@ -157,14 +157,14 @@ class DiagnosisScreen(Screen[None]):
         if selected:
             self.controller.draft_with(selected)
         else:
-            self._say("No suggestion is selected. space selects the one under the cursor.")
+            self._show_message("No suggestion is selected. space selects the one under the cursor.")
 
     def action_step(self, by: int) -> None:
         self.controller.step(by)
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(f"{self._heading}\n\n{text_of(self._entries)}")
-        self._say("copied: the diagnosis as text")
+        self._show_message("copied: the diagnosis as text")
 
     def action_back(self) -> None:
         self.dismiss()
@@ -214,10 +214,10 @@ class DiagnosisScreen(Screen[None]):
         if self.list.key is not None:
             self.progress.cursor = self.list.key
 
-    def _say(self, text: str) -> None:
+    def _show_message(self, text: str) -> None:
         self.notify(flat(text, 400), markup=False)
 
 
 def fault_lines(fault: TuiLoopError, keymap: dict[str, str]) -> tuple[str, ...]:
-    """Why there is no diagnosis."""
+    """Returns why there is no diagnosis, and the hint."""
     return tuple(each for each in (f"✗ {fault.message}", in_keys(fault.hint, keymap)) if each)

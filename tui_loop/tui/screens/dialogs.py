@@ -39,7 +39,7 @@ class _Answers(RowList):
 
 
 class AskScreen(ModalScreen[str]):
-    """Gives the value of the chosen answer, "" where none was."""
+    """Returns the value of the chosen answer, "" for esc."""
 
     BINDINGS = bindings_of("app.back")
     DEFAULT_CSS = """
@@ -138,7 +138,7 @@ class InputDialog(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         self.field.focus()
-        self.call_after_refresh(self._fit)  # before, it may not know its width
+        self.call_after_refresh(self._fit)  # its width is unknown before
 
     def _fit(self) -> None:
         self.sheet.styles.height = min(MOST_LINES, max(1, self.sheet.virtual_size.height))
@@ -158,15 +158,15 @@ HASH_DIGITS = 12
 
 
 class ConsentScreen(AskScreen):
-    """Gives "allow" where the code may run, "" where it may not."""
+    """Returns "allow" where the code may run, "" where it may not."""
 
     def __init__(self, code: Sequence[ForeignCode]) -> None:
         super().__init__(
             "Run this code?",
             [
-                [("This loop brings Python code, which runs with your rights.", "warn")],
+                [("This loop contains Python code that runs with your permissions.", "warn")],
                 *_lines(code),
-                [("Read it first. Changed code asks again.", "muted")],
+                [("Read it first. This question returns when the code changes.", "muted")],
             ],
             [
                 ("n", "do not run it", ""),
@@ -176,7 +176,7 @@ class ConsentScreen(AskScreen):
 
 
 def _lines(code: Sequence[ForeignCode]) -> Iterator[list[Span]]:
-    """An owner with its folder, then its files; of many files the first ones."""
+    """Yields each owner with its folder and files, up to FILES_SHOWN files in all."""
     shown = 0
     for each in code:
         if shown == FILES_SHOWN:
@@ -191,7 +191,7 @@ def _lines(code: Sequence[ForeignCode]) -> Iterator[list[Span]]:
 
 
 def _folder_of(code: ForeignCode) -> str:
-    """The folder that the first file's name starts from, short where it is near."""
+    """Returns the folder of the code, relative where it is inside the working directory."""
     file = code.files[0]
     folder = Path(file.path.removesuffix(file.name) or ".")
     here = Path.cwd()

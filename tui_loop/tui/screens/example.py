@@ -41,10 +41,10 @@ class ExampleCommands(Protocol):
         """Records an annotation of the example."""
 
     def show_nearest(self) -> None:
-        """Shows the training rows that are nearest to it."""
+        """Shows the training rows most similar to it."""
 
     def ask_models(self) -> None:
-        """Asks the models its prompt."""
+        """Opens the screen that sends its prompt to the models."""
 
     def edit_file(self) -> None:
         """Opens its data file at its line."""
@@ -54,7 +54,7 @@ class ExampleCommands(Protocol):
 
 
 class ExampleScreen(Screen[None]):
-    """Reads one example; the brackets step through the list behind it."""
+    """Shows one example; `[` and `]` step through the list of examples."""
 
     BINDINGS = bindings("example")
     scopes = ("example", "sheet", "app")
@@ -91,7 +91,7 @@ class ExampleScreen(Screen[None]):
         self._draw(keep_place=True)
 
     def show(self, detail: ExampleDetail, place: int, total: int) -> None:
-        """Shows another example, or the same with what is new of it."""
+        """Shows another example, or updates the current one."""
         same = detail.example.id == self.detail.example.id
         self.detail, self.place, self.total = detail, place, total
         if not same:
@@ -131,7 +131,7 @@ class ExampleScreen(Screen[None]):
             self.notify("No other iteration has token losses for this example.", markup=False)
 
     def action_reasoning(self) -> None:
-        """Unfolds the reasoning of this and the next examples, or folds it again."""
+        """Unfolds the reasoning of this example and later ones, or folds it."""
         self._unfolds = not self._unfolds
         self._draw(keep_place=True)
 

@@ -1,4 +1,4 @@
-"""A new loop from a data file: a form on one screen, and what the data was read as."""
+"""The form for a new loop from a data file, with a preview of the dataset."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tui_loop.tui.screens.new_loop_state import (
     PATHS,
     SUGGESTED,
     FormState,
-    Seen,
+    PreviewResult,
 )
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.bar import Bar, key_pieces
@@ -41,14 +41,14 @@ PROGRESS_INTERVAL = 0.5
 """Seconds between two updates of the count of rows read."""
 
 WIDE = 116
-"""From this width on, choices and what was understood stand side by side."""
+"""The width from which choices and dataset preview are side by side."""
 
 Typed = tuple[str, str, str]
-"""(field, its text, the data file that its offers may lie beside)"""
+"""(field, its text, the data file whose folder is listed first)"""
 
 
 class NewLoopScreen(Screen[None]):
-    """The form; nothing is written before it is told to create the loop."""
+    """The form; it writes nothing until the user creates the loop."""
 
     BINDINGS = bindings("new")
     AUTO_FOCUS = "#field-data"
@@ -78,18 +78,18 @@ class NewLoopScreen(Screen[None]):
         self.labels = FormLabels([*FIELDS, CREATE])
         self.create_row = FormRow("the loop, and open it")
         self.choices = ChoiceList()
-        self.seen = Sheet(id="seen")
-        self.seen.can_focus = False
+        self.preview = Sheet(id="seen")
+        self.preview.can_focus = False
         self._listing: LatestOnlyWorker[Typed, Offers] = LatestOnlyWorker(self._list, self._listed)
-        self._reading: LatestOnlyWorker[NewLoop, Seen] = LatestOnlyWorker(
-            self._read, self._was_read
+        self._reading: LatestOnlyWorker[NewLoop, PreviewResult] = LatestOnlyWorker(
+            self._read, self._show_preview
         )
         self._unlisted: Typed | None = None
-        """What is typed while its offers are still looked for."""
+        """The typed text while its files are still being listed."""
         self._has_entered = False
-        """Whether enter waits for them, so that it never takes an offer for another text."""
+        """Whether enter waits for the listing, so that it never takes a choice for another text."""
         self._has_pointed = False
-        """Whether the arrows chose among the offers, so that enter takes one for an empty field."""
+        """Whether the arrows moved the cursor, so that enter takes a choice for an empty field."""
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -100,7 +100,7 @@ class NewLoopScreen(Screen[None]):
                     yield self.create_row
             with Horizontal(id="below"):
                 yield self.choices
-                yield self.seen
+                yield self.preview
         entitle(box, "New loop", f"in {os.path.abspath(self.loops.path)}")
         yield Bar(id="keys")
 
@@ -117,7 +117,7 @@ class NewLoopScreen(Screen[None]):
             ("reading", self._reading.run()),
         ):
             self.run_worker(work, name=name, group=name)
-        self._look()
+        self._update_form()
         self.set_interval(PROGRESS_INTERVAL, self._show_progress)
 
     def on_unmount(self) -> None:
@@ -125,12 +125,12 @@ class NewLoopScreen(Screen[None]):
 
     def _show_progress(self) -> None:
         if self.state.progress[1]:
-            self.seen.show(self.state.lines())
+            self.preview.show(self.state.lines())
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= WIDE, "-wide")
 
-    # what is typed and chosen
+    # input
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -140,7 +140,7 @@ class NewLoopScreen(Screen[None]):
             self._set(name, shown)
         self._was_changed(name, shown)
         self.state.is_choosing = name in (*PATHS, *self.state.options)
-        self._look()
+        self._update_form()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -162,7 +162,7 @@ class NewLoopScreen(Screen[None]):
         )
         self._has_entered = self._has_pointed = False
         self._suggest()
-        self._look()
+        self._update_form()
 
     def on_form_row_chosen(self) -> None:
         self.action_create()
@@ -184,13 +184,13 @@ class NewLoopScreen(Screen[None]):
             self._has_pointed = True
             self.choices.action_move_page(step)
         elif step > 0:
-            self.seen.action_page_down()
+            self.preview.action_page_down()
         else:
-            self.seen.action_page_up()
+            self.preview.action_page_up()
 
     def action_skip_rows(self) -> None:
         self.state.skips_rows = not self.state.skips_rows
-        self._look()
+        self._update_form()
 
     def action_back(self) -> None:
         self.dismiss()
@@ -198,11 +198,11 @@ class NewLoopScreen(Screen[None]):
     def action_create(self) -> None:
         if not self.state.is_creating:
             self.state.is_choosing, self.state.is_creating = False, True
-            self._look()
+            self._update_form()
             self.run_worker(self._create(), name="create", group="create")
 
     def _enter(self) -> None:
-        """Takes the choice that is pointed at, lists choices, or goes on to the next field."""
+        """Takes the choice under the cursor, lists choices, or moves to the next field."""
         state = self.state
         if state.may_stay_empty and not self._has_pointed:
             self.action_step(1)
@@ -214,21 +214,21 @@ class NewLoopScreen(Screen[None]):
             self.action_step(1)
         else:
             state.is_choosing = True
-            self._look()
+            self._update_form()
 
     def _take(self, value: str) -> None:
-        """Puts a choice into its field; after a file it stays there, so that the rows are seen."""
+        """Puts a choice into its field; after a file the focus stays, and the preview shows."""
         name = self.state.current
         self._set(name, value)
         self._was_changed(name, value)
         self.state.is_choosing = value.endswith("/") and name in PATHS
         if name in PATHS:
-            self._look()
+            self._update_form()
         else:
             self.action_step(1)
 
     def _was_changed(self, name: str, value: str) -> None:
-        """A person has put a value there: the data's suggestions keep off it from now on."""
+        """Marks a field as set by the user, so that no suggestion replaces its value."""
         self.state.fault = None
         self._has_entered = self._has_pointed = False
         if value.strip():
@@ -246,7 +246,7 @@ class NewLoopScreen(Screen[None]):
             field.value = value
         field.cursor_position = len(value)
 
-    # what is found out, off the screen's thread
+    # work in other threads
 
     async def _take_options(self) -> None:
         models, metrics = await asyncio.to_thread(
@@ -255,7 +255,7 @@ class NewLoopScreen(Screen[None]):
         self.state.options = {"model": models, "metric": metrics}
         if models and "model" not in self.state.touched:
             self._set("model", models[0])
-        self._look()
+        self._update_form()
 
     def _list(self, typed: Typed) -> Offers:
         return offers(self.state.root, typed[1], typed[2])
@@ -267,12 +267,12 @@ class NewLoopScreen(Screen[None]):
         has_entered = self._has_entered and typed == self._unlisted
         if typed == self._unlisted:
             self._unlisted = None
-        self._look()
+        self._update_form()
         if has_entered:
             self._has_entered = False
             self._enter()
 
-    def _read(self, question: NewLoop) -> Seen:
+    def _read(self, question: NewLoop) -> PreviewResult:
         def poll(entry: str, rows: int) -> None:
             self.state.progress = entry, rows
             if not self._reading.is_newest(question):
@@ -289,20 +289,20 @@ class NewLoopScreen(Screen[None]):
             taken = frozenset(self.loops.names())
         except OSError:
             taken = frozenset()
-        return Seen(taken, result, (question.data, question.eval, question.skips_rows))
+        return PreviewResult(taken, result, (question.data, question.eval, question.skips_rows))
 
-    def _was_read(self, question: NewLoop, seen: Seen) -> None:
-        self.state.answer = seen
+    def _show_preview(self, question: NewLoop, result: PreviewResult) -> None:
+        self.state.preview = result
         self._suggest()
-        self._look()
+        self._update_form()
 
     def _suggest(self) -> None:
-        """Fills in what the data suggests where nobody put anything."""
-        seen = self.state.answer
-        if isinstance(seen.result, DatasetPreview) and self.state.is_answered:
+        """Fills the fields that the user has not set with suggestions from the data."""
+        preview = self.state.preview
+        if isinstance(preview.result, DatasetPreview) and self.state.is_current:
             suggested = {
-                "metric": seen.result.metric,
-                "name": suggested_name(seen.of[0], seen.taken),
+                "metric": preview.result.metric,
+                "name": suggested_name(preview.of[0], preview.taken),
             }
             for name in SUGGESTED:
                 if name not in self.state.touched:
@@ -313,7 +313,7 @@ class NewLoopScreen(Screen[None]):
         self.state.is_creating = False
         if isinstance(done, TuiLoopError):
             self.state.fault = done
-            self._look()
+            self._update_form()
         else:
             services_of(self).open_loop(done)
 
@@ -323,10 +323,10 @@ class NewLoopScreen(Screen[None]):
         except TuiLoopError as error:
             return error
 
-    # what is shown
+    # drawing
 
-    def _look(self) -> None:
-        """Takes in the fields, asks what they raise, and shows what changed."""
+    def _update_form(self) -> None:
+        """Reads the fields, requests choices and preview, and draws the form."""
         state = self.state
         state.values = {name: field.value for name, field in self.fields.items()}
         if state.current in PATHS:
@@ -344,4 +344,4 @@ class NewLoopScreen(Screen[None]):
         choices, nothing = state.choices()
         at = state.values.get(state.current, "").strip()
         self.choices.show(choices, active=state.is_choosing, nothing=nothing, at=at)
-        self.seen.show(state.lines())
+        self.preview.show(state.lines())

@@ -1,4 +1,4 @@
-"""The state of the form for a new loop, and the preview of its dataset."""
+"""The state of the form for a new loop, and the lines of its dataset preview."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOTHING_YET: list[list[Span]] = [
     [("Choose a data file: JSONL, JSON, CSV, text, Parquet or Arrow.", "")],
     [
         (
-            "What it holds is seen from its columns: prompt and completion, messages, "
+            "Its columns determine the shape: prompt and completion, messages, "
             "instruction and output, text, or a message and its label.",
             "muted",
         )
@@ -35,34 +35,34 @@ NOTHING_YET: list[list[Span]] = [
 ]
 
 METRICS = {
-    "exact_match": "equal, but for case, white space and a final full stop",
+    "exact_match": "equal except for case, white space and a final period",
     "contains": "the reference occurs in the output",
-    "regex": "the output matches the reference, read as a pattern",
-    "label": "names the right one of a few labels",
-    "numeric": "the last number is the right one",
+    "regex": "the output matches the pattern in the reference",
+    "label": "the output names the right label",
+    "numeric": "the last number is equal",
     "json_valid": "the output is JSON",
     "json_match": "share of equal values in the JSON",
     "tool_call": "calls the same tools with equal arguments",
-    "rouge_l": "longest common run of words (train extra)",
-    "chrf": "overlap of character sequences (train extra)",
+    "rouge_l": "longest common word sequence (train extra)",
+    "chrf": "character n-gram overlap (train extra)",
     "none": "no score, only the loss",
 }
-"""What each metric looks at, for those who choose one."""
+"""What each metric compares, as shown in the list of choices."""
 
 MODELS = {
-    "tiny": "shipped, trains in seconds: to try things out",
-    "smollm2": "SmolLM2-135M: small and real",
+    "tiny": "included; trains in seconds, for trying things out",
+    "smollm2": "SmolLM2-135M, a small pretrained model",
 }
 
 
 _SETTING = re.compile(r"--set (\S+?)(?=[;,.]?(?:\s|$))")
-"""A setting in a hint; the form has no field for it, the new loop's config has."""
+"""A setting in a hint; it is a field of the new loop's config, not of the form."""
 
 
 def error_lines(
     error: TuiLoopError, wanted: NewLoop, root: Path, skip_key: str = ""
 ) -> list[list[Span]]:
-    """One line on what is wrong, one on what to do about it here; paths start from `root`.
+    """Returns an error and its hint in terms of the form; paths are relative to `root`.
 
     `skip_key`: the key that leaves unusable rows out.
     """
@@ -74,7 +74,7 @@ def error_lines(
 
 
 def hint_here(hint: str, wanted: NewLoop, skip_key: str = "") -> str:
-    """A hint for the command line in words of the form; what only that can do is spelled out."""
+    """Returns a hint in terms of the form, or a shell command for what the form cannot do."""
     hint = in_keys(hint, {})
     if skip_key and hint.endswith(LEAVE_OUT):
         return f"{hint.removesuffix(LEAVE_OUT)}or press {skip_key} to leave such rows out"
@@ -86,36 +86,40 @@ def hint_here(hint: str, wanted: NewLoop, skip_key: str = "") -> str:
         before, settings = hint[: hint.index("--set")], hint[hint.index("--set") :]
         return f"{before}in a shell: tui-loop new {name} {data} {settings}"
     words = {"--metric ": "metric ", "--model ": "model ", "--eval PATH": "an eval file"}
-    for told, here in words.items():
-        hint = hint.replace(told, here)
+    for option, here in words.items():
+        hint = hint.replace(option, here)
     return hint
 
 
-def understood_lines(understood: DatasetPreview) -> list[list[Span]]:
-    """Shape, columns, counts, labels, what is to be noted, and the first rows."""
+def preview_lines(preview: DatasetPreview) -> list[list[Span]]:
+    """Returns shape, columns, counts, labels, notices and the first rows."""
     lines: list[list[Span]] = [
-        *([("✓ ", "good"), (one_line(each, 400), "")] for each in understood.read_as),
+        *([("✓ ", "good"), (one_line(each, 400), "")] for each in preview.read_as),
         [
             ("  ", ""),
-            (f"{understood.train_rows}", "strong"),
-            (" rows to train on, ", ""),
-            (f"{understood.eval_rows}", "strong"),
-            (" held out, metric ", ""),
-            (understood.metric, "strong"),
+            (f"{preview.train_rows}", "strong"),
+            (f" {_rows('training', preview.train_rows)}, ", ""),
+            (f"{preview.eval_rows}", "strong"),
+            (f" {_rows('evaluation', preview.eval_rows)}, metric ", ""),
+            (preview.metric, "strong"),
         ],
     ]
-    if understood.labels:
+    if preview.labels:
         lines.append(
-            [("  ", ""), (f"{len(understood.labels)} labels: ", ""), (_labels(understood), "muted")]
+            [("  ", ""), (f"{len(preview.labels)} labels: ", ""), (_labels(preview), "muted")]
         )
-    lines += map(_notice_line, understood.notices)
+    lines += map(_notice_line, preview.notices)
     lines.append([])
-    lines += [_row(prompt, reference) for prompt, reference in understood.rows]
+    lines += [_row(prompt, reference) for prompt, reference in preview.rows]
     return lines
 
 
+def _rows(split: str, count: int) -> str:
+    return f"{split} row{'' if count == 1 else 's'}"
+
+
 def _notice_line(notice: CheckResult) -> list[Span]:
-    """Returns a notice, and what to do about it: in the form now, or in the config later."""
+    """Returns a notice and its hint, in terms of the form or of the config."""
     sign = ("! ", "warn") if notice.severity == "warning" else ("· ", "muted")
     line: list[Span] = [sign, (one_line(in_keys(notice.message, {}), 600), "")]
     if notice.hint:
@@ -125,9 +129,9 @@ def _notice_line(notice: CheckResult) -> list[Span]:
     return line
 
 
-def _labels(understood: DatasetPreview) -> str:
-    shown = ", ".join(one_line(label, 60) for label in understood.labels[:LABELS_SHOWN])
-    more = len(understood.labels) - LABELS_SHOWN
+def _labels(preview: DatasetPreview) -> str:
+    shown = ", ".join(one_line(label, 60) for label in preview.labels[:LABELS_SHOWN])
+    more = len(preview.labels) - LABELS_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
 
 
@@ -144,34 +148,34 @@ def _row(prompt: str, reference: str) -> list[Span]:
 
 FIELDS = {
     "data": "type a path, or choose with ↑↓ and enter; join several with " + "",
-    "eval": "optional: type to list files; empty: rows are held out",
+    "eval": "optional: type to list files; empty: split off the data",
     "name": "suggested from the file's name",
     "model": "tiny, smollm2, a folder, a .gguf file or a hub id",
-    "metric": "as the data suggests",
+    "metric": "suggested from the data",
     "goal": "optional: what the loop is for, in your words",
 }
-"""The fields in order, with what stands in an empty one."""
+"""The fields in order, each with its placeholder."""
 
 OPTIONAL = ("eval", "goal")
 PATHS = ("data", "eval")
 SUGGESTED = ("name", "metric")
-"""Fields that the data fills until a person does."""
+"""Fields that are suggested from the data until the user sets them."""
 
 CREATE = "create"
-"""Stands for the row below the fields."""
+"""The name of the row below the fields."""
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """What was found out: names that are taken, and the data or what is wrong with it."""
+class PreviewResult(msgspec.Struct, frozen=True):
+    """The result of reading the data files: a preview or an error, and the names in use."""
 
     taken: frozenset[str] = frozenset()
     result: DatasetPreview | TuiLoopError | None = None
     of: tuple[str, str, bool] = ("", "", False)
-    """What was read (`FormState.files`)."""
+    """The files that were read (`FormState.files`)."""
 
 
 class FormState:
-    """The form at one moment; `current` is the field with the focus, or CREATE."""
+    """The state of the form; `current` is the field with the focus, or CREATE."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -182,17 +186,17 @@ class FormState:
         self.offers = dict.fromkeys(PATHS, Offers())
         self.is_choosing = True
         self.is_creating = False
-        self.answer = Seen()
+        self.preview = PreviewResult()
         self.skips_rows = False
         self.skip_key = ""
-        """The key that leaves unusable rows out, "" where the user has taken it away."""
+        """The key that leaves unusable rows out, "" where the user has unbound it."""
         self.progress = ("", 0)
-        """The file that is read, and its rows so far; written by the thread that reads."""
+        """The file being read and its rows so far; set by the thread that reads."""
         self.fault: TuiLoopError | None = None
 
     @property
     def wanted(self) -> NewLoop:
-        """The loop as the form has it; a metric that nobody chose is left to the data."""
+        """The loop that the form describes; the data decides the metric where the user did not."""
         values = {name: value.strip() for name, value in self.values.items()}
         if "metric" not in self.touched:
             values["metric"] = ""
@@ -200,7 +204,7 @@ class FormState:
 
     @property
     def question(self) -> NewLoop | None:
-        """What is to be found out of the data; None while something is still being chosen."""
+        """What to preview; None while a value is still being chosen."""
         if not self.wanted.data or self.is_choosing:
             return None
         return msgspec.structs.replace(self.wanted, name="", goal="")
@@ -212,17 +216,17 @@ class FormState:
 
     @property
     def has_choices(self) -> bool:
-        """Whether enter lists choices for the current field; a file that is there needs none."""
+        """Whether enter lists choices for the current field; not for an existing file."""
         name = self.current
         return name in self.options or (name in PATHS and not self.offers[name].is_file)
 
     def choices(self) -> tuple[list[Choice], str]:
-        """What may be taken for the current field, and what to say where that is nothing."""
+        """Returns the choices for the current field, and the text to show for none."""
         if self.current in PATHS:
             return self._files()
         if self.current not in self.options:
             return [], ""
-        words, nothing = MODELS, "taken as it is typed"
+        words, nothing = MODELS, "no match; the text is used as typed"
         if self.current == "metric":
             words, nothing = METRICS, "no such metric"
         typed, options = self.values[self.current].strip(), self.options[self.current]
@@ -234,7 +238,7 @@ class FormState:
         found = self.offers[self.current]
         other = self.values["data"] if self.current == "eval" else None
         rows = [
-            Choice(each.path, refusal="" if each.is_plain else "rename it to use it")
+            Choice(each.path, refusal="" if each.is_plain else "rename the file to use it")
             for each in found.rows
             if each.path != other
         ]
@@ -243,7 +247,7 @@ class FormState:
         return rows, found.problem or "no such data file: JSONL, JSON, CSV, text, Parquet or Arrow"
 
     def lines(self) -> list[list[Span]]:
-        """What is wrong, then what the data was read as."""
+        """Returns the problems, then the preview."""
         wanted, result = self.wanted, self._result
         found = result if isinstance(result, TuiLoopError) else None
         problems = {each.message: each for each in (self.fault, self.name_problem, found) if each}
@@ -253,7 +257,7 @@ class FormState:
             for line in error_lines(each, wanted, self.root, self.skip_key)
         ]
         if isinstance(result, DatasetPreview):
-            return lines + understood_lines(result)
+            return lines + preview_lines(result)
         if result is None and self.question is not None:
             return [*lines, [(self._reading, "muted")]]
         return lines if found is not None else lines + NOTHING_YET
@@ -267,7 +271,7 @@ class FormState:
 
     @property
     def wrong(self) -> frozenset[str]:
-        """The fields that something is wrong with."""
+        """The fields with a problem."""
         names = {"name"} if self.name_problem else set()
         if isinstance(self._result, TuiLoopError):
             message, held = self._result.message, self.wanted.eval
@@ -282,27 +286,27 @@ class FormState:
 
     @property
     def name_problem(self) -> TuiLoopError | None:
-        """What is wrong with the name, None while there is none to judge."""
+        """The problem of the name, None where there is none."""
         name = self.wanted.name
         try:
             if name:
                 check_new_loop_name(name)
         except BadInput as error:
             return error
-        if name in self.answer.taken and not self.is_creating:
+        if name in self.preview.taken and not self.is_creating:
             return BadInput(f"there is a loop {name} already", "choose another name")
         return None
 
     @property
     def _result(self) -> DatasetPreview | TuiLoopError | None:
-        return self.answer.result if self.is_answered else None
+        return self.preview.result if self.is_current else None
 
     @property
-    def is_answered(self) -> bool:
-        """Whether the answer is of the files that the form names now."""
-        return self.answer.of == self.files
+    def is_current(self) -> bool:
+        """Whether the preview is of the files in the form."""
+        return self.preview.of == self.files
 
     @property
     def files(self) -> tuple[str, str, bool]:
-        """What decides which rows are read: the files, and whether unusable rows are left out."""
+        """What determines the rows: the files, and whether unusable rows are left out."""
         return self.wanted.data, self.wanted.eval, self.skips_rows

@@ -29,14 +29,14 @@ from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.styled_lines import Span
 
 WEIGHTS = {"law": ("●", "accent"), "so far": ("○", "muted")}
-"""The sign of what holds for more than half of the runs, as sure as can be, and of the rest."""
+"""The sign of a law, which holds for more than half of the runs, and of a weaker pattern."""
 
-ROLE, VALUE, CAME, CLAIM = 8, 10, 19, 24
+ROLE, VALUE, OUTCOME, CLAIM = 8, 10, 19, 24
 COUNT, LEAST_CLAIM = 9, 10
 
 
 class PatternList(WrappedList):
-    """A heading a field, then its patterns, whose sentences wrap."""
+    """A heading for each field, then its patterns, whose sentences wrap."""
 
     def __init__(self) -> None:
         super().__init__("pattern-list")
@@ -45,7 +45,7 @@ class PatternList(WrappedList):
 
     @property
     def pattern(self) -> Pattern | None:
-        """The one under the cursor."""
+        """The pattern under the cursor."""
         row = self.rows[self.cursor] if self.cursor < len(self.rows) else None
         return row if isinstance(row, Pattern) else None
 
@@ -66,7 +66,7 @@ class PatternList(WrappedList):
         return self.why_empty
 
     def show(self, patterns: Sequence[Pattern]) -> None:
-        """Lists them, the cursor on the one that it was on."""
+        """Lists patterns; the cursor stays on the same one."""
         fresh: list[Pattern | str] = []
         for field, group in by_field(patterns).items():
             fresh += [field, *group]
@@ -91,7 +91,7 @@ class PatternList(WrappedList):
 
 
 class Behind(msgspec.Struct, frozen=True):
-    """An iteration behind a pattern, or one that it is held against."""
+    """An iteration behind a pattern, or one that it is compared with."""
 
     place: str
     trial: Trial | None
@@ -99,7 +99,7 @@ class Behind(msgspec.Struct, frozen=True):
 
 
 class EvidenceList(WrappedList):
-    """The iterations behind a pattern; those of the loop that is open can be gone to."""
+    """The iterations behind a pattern; those of the open loop can be selected."""
 
     def __init__(self, loop: str) -> None:
         super().__init__("evidence-list")
@@ -117,7 +117,7 @@ class EvidenceList(WrappedList):
         return len(self.rows)
 
     def show_of(self, pattern: Pattern, found: Patterns) -> None:
-        """Lists what a pattern rests on, then what it is held against."""
+        """Lists the iterations behind a pattern, then those they are compared with."""
         self._pattern = pattern
         by_place = {each.place: each for each in found.trials}
         self.show(
@@ -129,7 +129,7 @@ class EvidenceList(WrappedList):
         )
 
     def show(self, rows: Sequence[Behind]) -> None:
-        """Lists these, from the first one on where they are others than before."""
+        """Lists rows; the cursor returns to the first one where they changed."""
         if list(rows) != self.rows:
             self.rows = list(rows)
             self.rows_changed()
@@ -138,7 +138,7 @@ class EvidenceList(WrappedList):
     def cells(self, index: int, width: int) -> list[Cell]:
         row, pattern = self.rows[index], self._pattern
         is_here = row.place.startswith(f"{self._loop}/")
-        room = max(16, width - ROLE - VALUE - CAME - CLAIM)
+        room = max(16, width - ROLE - VALUE - OUTCOME - CLAIM)
         place_width = min(room, max(len(each.place) for each in self.rows))
         cells: list[Cell] = [
             ([self.pointer(index)], 2),
@@ -147,20 +147,20 @@ class EvidenceList(WrappedList):
         ]
         if row.trial is None or pattern is None:
             return cells
-        came, style = _came(row.trial)
-        left = width - 2 - ROLE - place_width - 2 - VALUE - 1 - CAME
+        outcome, style = _outcome(row.trial)
+        left = width - 2 - ROLE - place_width - 2 - VALUE - 1 - OUTCOME
         return [
             *cells,
             ([("  ", "")], 2),
             ([(flat(shown(row.trial.value(pattern.field))), "strong")], VALUE),
             ([(" ", "")], 1),
-            ([(came, style)], CAME),
+            ([(outcome, style)], OUTCOME),
             ([(_claim(row.trial, pattern), "muted")], max(LEAST_CLAIM, left)),
         ]
 
 
 def pattern_lines(pattern: Pattern) -> list[list[Span]]:
-    """A pattern in full."""
+    """Returns a pattern in full."""
     sign, style = WEIGHTS[pattern.weight]
     lines: list[list[Span]] = [[(f"{sign} ", style), (flat(pattern.sentence), "")]]
     if pattern.otherwise:
@@ -169,8 +169,8 @@ def pattern_lines(pattern: Pattern) -> list[list[Span]]:
     return lines
 
 
-def _came(trial: Trial) -> tuple[str, str]:
-    """What came of a trial."""
+def _outcome(trial: Trial) -> tuple[str, str]:
+    """Returns how a trial ended, and its style."""
     if trial.ended == "diverged":
         return "✗ diverged", "bad"
     if trial.ended == "oom":
@@ -185,7 +185,7 @@ def _came(trial: Trial) -> tuple[str, str]:
 
 
 def _claim(trial: Trial, pattern: Pattern) -> str:
-    """The claim that a pattern rests on; one that is only consistent ends in `?`."""
+    """Returns the claim behind a pattern; it ends in `?` where it is only consistent."""
     against, words = f"{trial.parent}", trial.against_parent
     if pattern.outcome == "no better":
         against, words = "base", trial.against_base
@@ -208,14 +208,14 @@ class PatternsCommands(Protocol):
     """What the screen asks of its controller."""
 
     def select(self, place: str) -> None:
-        """Selects the iteration `loop/N`, if it is one of the loop that is open."""
+        """Selects the iteration `loop/N` if it belongs to the open loop."""
 
     def open_loop(self, place: str) -> None:
-        """Opens the loop of the iteration `loop/N` on it."""
+        """Opens the loop of the iteration `loop/N` with that iteration selected."""
 
 
 class PatternsScreen(Searchable, Screen[None]):
-    """Two lists; `show` brings the patterns as they are found."""
+    """Two lists; `show` updates them as patterns are found."""
 
     BINDINGS = bindings("patterns", "search")
     scopes = ("patterns", "list", "search", "app")
@@ -234,7 +234,7 @@ class PatternsScreen(Searchable, Screen[None]):
     """
 
     def __init__(self, controller: PatternsCommands, loop: str) -> None:
-        """`loop`: the name of the loop that is open."""
+        """`loop`: the name of the open loop."""
         super().__init__()
         self.prepare_search("patterns-search")
         self.controller = controller
@@ -260,15 +260,15 @@ class PatternsScreen(Searchable, Screen[None]):
         self._draw()
 
     def show(self, found: Patterns, *, doing: str = "") -> None:
-        """Shows what is known by now; `doing`: what is being done for more."""
+        """Shows the patterns so far; `doing`: the work in progress."""
         self.found, self._doing, self._fault = found, doing, None
         self.list.why_empty = [doing] if doing else EMPTY
         self.list.refresh()
-        if self.is_mounted:  # else it is drawn once it is
+        if self.is_mounted:  # otherwise on_mount draws it
             self._draw()
 
     def show_fault(self, fault: TuiLoopError) -> None:
-        """Says why there is nothing more."""
+        """Shows why there are no more patterns."""
         self._doing, self._fault = "", fault
         if self.is_mounted:
             self._draw()
@@ -297,7 +297,7 @@ class PatternsScreen(Searchable, Screen[None]):
             self.controller.open_loop(place)
 
     def action_part(self) -> None:
-        """From the patterns to the iterations behind one, and back."""
+        """Moves the focus between the patterns and the iterations behind one."""
         (self.list if self.evidence.has_focus else self.evidence).focus()
 
     def action_copy(self) -> None:
@@ -341,7 +341,7 @@ class PatternsScreen(Searchable, Screen[None]):
             return
         self.sheet.show(pattern_lines(pattern))
         self.evidence.show_of(pattern, self.found)
-        if self.search:  # the patterns may be others by now
+        if self.search:  # the patterns may have changed
             self.find_matches()
         found = self.search.words(self.list.cursor)
         text = " · ".join(filter(None, (pattern.field, found)))

@@ -1,4 +1,4 @@
-"""The loops of a folder to choose from; a welcome where there is none."""
+"""The list of the loops in a folder; a welcome where there is none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tui_loop.tui.widgets.styled_lines import Span
 
 LONGEST_NAME, LEAST_NAME, LEAST_GOAL = 28, 12, 20
 
-Doing = tuple[str, str]
+Command = tuple[str, str]
 """(key, words)"""
 
 _SIGNS = {
@@ -43,15 +43,15 @@ _SIGNS = {
 }
 
 STATE, LAST_RUN = 13, 11
-"""Cells of a loop's state, and of how its last run ended."""
+"""Cells of a loop's state, and of the status of its last run."""
 
 
 class LoopTable(RowList):
-    """Rows of loops, or of things to do where there is no loop."""
+    """Rows of loops, or of the first commands where there is no loop."""
 
     def __init__(self) -> None:
         super().__init__(id="loop-table")
-        self.doings: Sequence[Doing] = ()
+        self.commands: Sequence[Command] = ()
         self.loops: tuple[LoopEntry, ...] | None = None
         self.is_readable = True
 
@@ -62,7 +62,7 @@ class LoopTable(RowList):
 
     @property
     def count(self) -> int:
-        return len(self.doings) if self.is_welcome else len(self.loops or ())
+        return len(self.commands) if self.is_welcome else len(self.loops or ())
 
     def key_of(self, index: int) -> Hashable:
         if self.is_welcome or not self.loops or index >= len(self.loops):
@@ -77,7 +77,7 @@ class LoopTable(RowList):
         return self.loops[self.cursor]
 
     def show(self, loops: tuple[LoopEntry, ...], *, is_readable: bool = True) -> None:
-        """Shows these loops, the cursor on the loop it was on; draws nothing if they are same."""
+        """Shows loops with the cursor on the same one; draws nothing if they are unchanged."""
         if (loops, is_readable) == (self.loops, self.is_readable):
             return
         key = self.key_of(self.cursor)
@@ -87,7 +87,7 @@ class LoopTable(RowList):
         self.rows_changed(key)
 
     def empty(self) -> list[str]:
-        return ["reading the loops ..." if self.is_readable else "no loops can be shown"]
+        return ["reading the loops ..." if self.is_readable else "The loops cannot be read."]
 
     def head(self, width: int) -> list[Span] | None:
         if not self.loops:
@@ -97,7 +97,7 @@ class LoopTable(RowList):
 
     def row(self, index: int, width: int) -> list[Span]:
         if self.is_welcome:
-            key, words = self.doings[index]
+            key, words = self.commands[index]
             return [self.pointer(index), (f"{key}  ", "accent"), (words, "")]
         assert self.loops is not None
         loop = self.loops[index]
@@ -133,10 +133,10 @@ class LoopTable(RowList):
             ("iterations", 10),
         ]
         left = width - 2 - sum(size + 2 for _, size in columns)
-        for leaves in (("iterations", 10), ("last run", LAST_RUN)):
+        for dropped in (("iterations", 10), ("last run", LAST_RUN)):
             if left < 0:
-                columns.remove(leaves)
-                left += leaves[1] + 2
+                columns.remove(dropped)
+                left += dropped[1] + 2
         if left >= 18:
             columns.append(("updated", 16))
             left -= 18
@@ -146,7 +146,7 @@ class LoopTable(RowList):
 
 
 def _state(loop: LoopEntry) -> Span:
-    """What the loop is doing. How its last run ended has a column of its own."""
+    """Returns the state of the loop; its last run has a column of its own."""
     if loop.silent_s is not None:
         return "▶ silent", "warn"
     state = "unreadable" if loop.problem else loop.state
@@ -155,7 +155,7 @@ def _state(loop: LoopEntry) -> Span:
 
 
 def best_in_words(loop: LoopEntry) -> str:
-    """The best iteration and what it reached: `4  70%`."""
+    """Returns the best iteration and its figure: `4  70%`."""
     if loop.best is None:
         return ""
     figure = percent(loop.metrics.get("score")) or loss(loop.metrics.get("eval_loss"))
@@ -163,33 +163,33 @@ def best_in_words(loop: LoopEntry) -> str:
 
 
 def when(loop: LoopEntry) -> str:
-    """When it was worked on last, in this machine's time."""
+    """Returns the time of the last update, in local time."""
     return loop.updated_at.astimezone().strftime("%Y-%m-%d %H:%M") if loop.updated else ""
 
 
 SECONDS = 2.0
-"""The folder is looked at this often."""
+"""The time between two polls of the folder."""
 
-DOINGS = ("picker.new", "picker.demo")
+COMMANDS = ("picker.new", "picker.demo")
 
 WELCOME: list[list[Span]] = [
-    [("Fine-tuning is a loop: train, evaluate, look at what fails, adjust, repeat.", "strong")],
+    [("Fine-tuning is a loop: train, evaluate, inspect the failures, adjust, repeat.", "strong")],
     [],
     [
         (
-            "A loop here is one goal with its data, a base model and its iterations. You change "
-            "the config, run it, and see what that did to the loss and to each held-out example. "
-            "All of it is kept as plain files, made for git.",
+            "A loop has a goal, data, a base model and iterations. Change the config, run it, and "
+            "see how the loss and each held-out example changed. A loop is stored as plain files "
+            "that suit git.",
             "",
         )
     ],
     [],
-    [("There is no loop yet. Begin with one of these:", "muted")],
+    [("There is no loop yet. Start with one of these:", "muted")],
 ]
 
 
 class PickerScreen(Screen[None]):
-    """Lists the loops, looked at again and again, and opens one."""
+    """Lists the loops, polls them for changes, and opens one."""
 
     BINDINGS = bindings("picker")
     AUTO_FOCUS = "#loop-table"
@@ -213,7 +213,7 @@ class PickerScreen(Screen[None]):
         self.table = LoopTable()
         self.note = Sheet(id="loop-note", is_note=True)
         self._problem: BadInput | None = None
-        self._is_laying_out = False
+        self._is_creating_demo = False
 
     @property
     def services(self) -> AppServices:
@@ -229,24 +229,24 @@ class PickerScreen(Screen[None]):
 
     def on_mount(self) -> None:
         keymap = self.services.keys
-        self.table.doings = [
-            (keys_of(BY_ID[name], keymap)[0], BY_ID[name].description) for name in DOINGS
+        self.table.commands = [
+            (keys_of(BY_ID[name], keymap)[0], BY_ID[name].description) for name in COMMANDS
         ]
-        last = "app.back" if self._has_behind else "app.quit"
-        names = ("list.open", *DOINGS, last)
+        last = "app.back" if self._has_previous else "app.quit"
+        names = ("list.open", *COMMANDS, last)
         self.query_one("#keys", Bar).show(
             key_pieces(names, keymap), key_pieces(["app.help"], keymap)
         )
-        self.run_worker(self._look(), name="look", group="look", exclusive=True)
+        self.run_worker(self._poll(), name="poll", group="poll", exclusive=True)
 
     def show(self, loops: tuple[LoopEntry, ...], problem: BadInput | None = None) -> None:
-        """Shows these loops, or why there are none to show; draws nothing if they are the same."""
+        """Shows loops, or why they cannot be read; draws nothing if nothing changed."""
         self._problem = problem
         self.table.show(loops, is_readable=problem is None)
         self.set_class(self.table.is_welcome, "-welcome")
         self._show_note()
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         while True:
             try:
                 self.show(await asyncio.to_thread(self.reader.poll))
@@ -259,7 +259,7 @@ class PickerScreen(Screen[None]):
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         if self.table.is_welcome:
-            self.run_worker(self.run_action(BY_ID[DOINGS[event.index]].method))
+            self.run_worker(self.run_action(BY_ID[COMMANDS[event.index]].method))
         elif (loop := self.table.current) is not None:
             self._open(loop)
 
@@ -267,24 +267,24 @@ class PickerScreen(Screen[None]):
         self.app.push_screen(NewLoopScreen(self.loops, self.backend))
 
     def action_demo(self) -> None:
-        if not self._is_laying_out:
-            self._is_laying_out = True
+        if not self._is_creating_demo:
+            self._is_creating_demo = True
             self.run_worker(self._demo(), name="demo", group="demo")
 
     def action_back(self) -> None:
-        if self._has_behind:
+        if self._has_previous:
             self.dismiss()
 
     @property
-    def _has_behind(self) -> bool:
-        """Whether there is another screen of ours to go back to; the first is Textual's own."""
+    def _has_previous(self) -> bool:
+        """Whether esc has a screen to go back to; the first one in the stack is Textual's own."""
         return len(self.app.screen_stack) > 1
 
     def _open(self, loop: LoopEntry) -> None:
         try:
             folder = self.loops.loop(loop.name)
         except TuiLoopError as error:
-            self._tell(error)
+            self._notify_error(error)
             return
         self.services.open_loop(folder)
 
@@ -292,16 +292,16 @@ class PickerScreen(Screen[None]):
         try:
             found = await asyncio.to_thread(self.backend.demo, self.loops)
         except TuiLoopError as error:
-            self._tell(error)
+            self._notify_error(error)
             return
         finally:
-            self._is_laying_out = False
+            self._is_creating_demo = False
         self.services.open_loop(found)
 
-    def _tell(self, error: TuiLoopError) -> None:
+    def _notify_error(self, error: TuiLoopError) -> None:
         hint = in_keys(error.hint, self.services.keys)
-        words = "; ".join(part for part in (error.message, hint) if part)
-        self.notify(flat(words, 400), severity="error", markup=False)
+        text = "; ".join(part for part in (error.message, hint) if part)
+        self.notify(flat(text, 400), severity="error", markup=False)
 
     def _show_note(self) -> None:
         loop = self.table.current
@@ -316,7 +316,7 @@ class PickerScreen(Screen[None]):
 
 
 def note_on(loop: LoopEntry) -> list[list[Span]]:
-    """What the row of a loop has no room for."""
+    """Returns the details of a loop, which its row has no room for."""
     lines: list[list[Span]] = []
     if loop.problem:
         lines.append([("✗ ", "bad"), (loop.problem, "bad")])

@@ -1,5 +1,5 @@
-"""Score and eval loss over the iterations, each on one scale with its interval, and what
-the best is compared with."""
+"""Score and eval loss over the iterations, with intervals on one scale each, and the
+comparisons of the best iteration."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ProgressCommands(Protocol):
 
 
 class ProgressList(RowList):
-    """A line an iteration; below them the comparisons of the best."""
+    """One row per iteration; below them, the comparisons of the best one."""
 
     def __init__(self) -> None:
         super().__init__(id="progress-list")
@@ -75,7 +75,7 @@ class ProgressList(RowList):
 
     @property
     def chosen(self) -> Point | Pair | None:
-        """What is under the cursor."""
+        """The iteration or comparison under the cursor."""
         row = self.rows[self.cursor] if self.cursor < len(self.rows) else None
         return row if not isinstance(row, str) else None
 
@@ -90,7 +90,7 @@ class ProgressList(RowList):
         return self.why_empty
 
     def show(self, progress: Progress, at: object) -> None:
-        """Lists them, the cursor on the row with that key."""
+        """Lists iterations and comparisons, with the cursor on the row with the key `at`."""
         self.why_empty, self.progress = EMPTY, progress
         self._scores = scale_of(each.score for each in progress.points)
         self._losses = scale_of((each.loss for each in progress.points), may_be_log=True)
@@ -101,15 +101,15 @@ class ProgressList(RowList):
 
     def head(self, width: int) -> list[Span] | None:
         title, room = self._widths(width)
-        told = f"     #   {fit('', title)}"
+        text = f"     #   {fit('', title)}"
         for name, scale, show in (
             ("score", self._scores, figures.percent),
             ("loss", self._losses, figures.loss),
         ):
             if scale is not None:
                 scaled = ends(scale, room, show(scale.low), show(scale.high)) if room else ""
-                told += f"{fit(name, FIGURE, right=True)} {fit(scaled, room)} "
-        return [(told, "head")]
+                text += f"{fit(name, FIGURE, right=True)} {fit(scaled, room)} "
+        return [(text, "head")]
 
     def row(self, index: int, width: int) -> list[Span]:
         row = self.rows[index]
@@ -138,7 +138,7 @@ class ProgressList(RowList):
         return parts
 
     def _widths(self, width: int) -> tuple[int, int]:
-        """Cells of the title and of each strip, no strips where there is no room for them."""
+        """Returns the cells of the title and of each strip, 0 where strips do not fit."""
         count = (self._scores is not None) + (self._losses is not None)
         room = width - 9 - count * (FIGURE + 2)
         if not count:
@@ -149,7 +149,7 @@ class ProgressList(RowList):
 
 
 class ProgressScreen(RowsScreen):
-    """Shows the progress as it is found; the row under the cursor is shown in full below."""
+    """Shows the progress as it is read; the row under the cursor is in full below."""
 
     BINDINGS = bindings("progress")
     scopes = ("progress", "list", "search", "sheet", "app")
@@ -163,7 +163,7 @@ class ProgressScreen(RowsScreen):
     )
 
     def __init__(self, controller: ProgressCommands, loop: str, number: int | None) -> None:
-        """`number`: the iteration that the cursor begins on."""
+        """`number`: the iteration on which the cursor starts."""
         self.rows = ProgressList()
         super().__init__(f"Progress of {loop}", self.rows)
         self._controller, self._number = controller, number
@@ -172,7 +172,7 @@ class ProgressScreen(RowsScreen):
         self._doing = "reading ..."
 
     def show(self, found: Progress) -> None:
-        """Shows what was found; draws nothing where it is the same."""
+        """Shows the progress; draws nothing where it is unchanged."""
         if self._doing or self._fault is not None or found != self.found:
             at = self.rows.key_of(self.rows.cursor) if self.rows.count else self._number
             self.found, self._fault, self._doing = found, None, ""
@@ -180,15 +180,15 @@ class ProgressScreen(RowsScreen):
             self.draw()
 
     def show_fault(self, fault: TuiLoopError) -> None:
-        """Says why there is nothing newer."""
+        """Shows why the progress cannot be updated."""
         self._fault, self._doing = fault, ""
         self.draw()
 
     def draw(self) -> None:
-        if not self.head.is_attached:  # it is shown before it is composed
+        if not self.head.is_attached:  # show() may come before compose()
             return
-        told = self._doing or counted(len(self.found.points), "iteration")
-        entitle(self.query_one("#found"), self._heading, told)
+        state = self._doing or counted(len(self.found.points), "iteration")
+        entitle(self.query_one("#found"), self._heading, state)
         self.head.show(self._head_lines())
         self.rows.refresh()
         self.show_row(keep_place=True)
@@ -211,7 +211,7 @@ class ProgressScreen(RowsScreen):
             self._controller.select(chosen.number)
 
     def action_enqueue(self) -> None:
-        """Adds the runs that would decide; of an iteration those of the first pair that has any."""
+        """Queues the runs that would decide a pair; on an iteration, the first pair with any."""
         chosen = self.rows.chosen
         pairs = [chosen] if isinstance(chosen, Pair) else self.found.pairs
         pair = next((each for each in pairs if each.commands), None)
@@ -225,7 +225,7 @@ class ProgressScreen(RowsScreen):
         if lines:
             text = "\n".join("".join(part for part, _ in line) for line in lines)
             self.app.copy_to_clipboard(text)
-            self.notify("copied", markup=False)
+            self.notify("copied: the row in full", markup=False)
 
     def _head_lines(self) -> Lines:
         if self._fault is not None:
@@ -233,23 +233,23 @@ class ProgressScreen(RowsScreen):
         if not self.found.points:
             return []
         lines: Lines = [[(best_words(self.found), "")]]
-        if told := otherwise_words(self.found):
-            lines.append([("! ", "warn"), (told, "muted")])
+        if text := otherwise_words(self.found):
+            lines.append([("! ", "warn"), (text, "muted")])
         return lines
 
 
 def point_lines(point: Point, progress: Progress) -> Lines:
-    """An iteration in full."""
+    """Returns an iteration in full."""
     over = f" over {counted(point.examples, 'example')}" if point.examples else ""
     lines: Lines = []
     if point.score is not None:
         lines.append([("score  ", "muted"), (f"{score_words(point.score)}{over}", "")])
     if point.loss is not None:
-        lines.append([("loss   ", "muted"), (f"{loss_words(point.loss)} nats a token", "")])
+        lines.append([("loss   ", "muted"), (f"{loss_words(point.loss)} nats per token", "")])
     if not lines:
         lines.append([("state  ", "muted"), (point.state, "")])
     else:
-        basis = f"95% over the {progress.unit}; another seed may move a figure further"
+        basis = f"95% interval over the {progress.unit}; another seed may change a figure by more"
         lines.append([("       ", ""), (basis, "muted")])
     config = progress.config(point.number)
     if config is not None and len(config.runs) > 1:
@@ -273,24 +273,24 @@ def point_lines(point: Point, progress: Progress) -> Lines:
 
 
 def pair_lines(pair: Pair) -> Lines:
-    """What can be said of the best against another one, and what would tell more."""
+    """Returns the claim about a pair, and the runs that would make it more certain."""
     lines: Lines = [[(pair_words(pair), "")]]
-    if told := reach_words(pair):
-        lines.append([("→ ", "accent"), (told, "")])
+    if text := reach_words(pair):
+        lines.append([("→ ", "accent"), (text, "")])
     lines += [[("  ", ""), (in_keys(each, {}), "changed")] for each in pair.commands]
     return lines
 
 
 def _pair_parts(pair: Pair) -> Sequence[Span]:
     name = pair.about if pair.a == 0 else f"{pair.a}, {pair.about}"
-    told = f": {flat(reach_words(pair))}" if pair.reach is not None else ""
+    reach = f": {flat(reach_words(pair))}" if pair.reach is not None else ""
     style = "good" if pair.claim == "better" else ""
-    return [(f"{flat(name)}  ", ""), (pair.claim, style), (told, "muted")]
+    return [(f"{flat(name)}  ", ""), (pair.claim, style), (reach, "muted")]
 
 
 def _drawn(
     figure: str, interval: Interval | None, scale: Scale, room: int, style: str
 ) -> list[Span]:
-    """A figure and its strip."""
+    """Returns a figure and its strip."""
     drawn = strip(interval, scale, room) if interval is not None and room else " " * room
     return [(f"{fit(figure, FIGURE, right=True)} ", "strong"), (f"{drawn} ", style)]

@@ -81,7 +81,7 @@ class LeaderMenu(ModalScreen[str]):
 
 
 class SearchLine(ModalScreen[str | None]):
-    """Returns what was searched for, None for esc; calls `changed` with every key."""
+    """Returns the search text, None for esc; calls `changed` after every key."""
 
     BINDINGS = bindings_of("app.back")
     DEFAULT_CSS = """

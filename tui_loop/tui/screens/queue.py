@@ -26,9 +26,9 @@ Lines = list[list[Span]]
 
 
 class QueueSnapshot(msgspec.Struct, frozen=True):
-    """The queue at one moment. `problems`: what is wrong with each draft, "" where nothing is.
+    """The queue at one moment. `problems`: the problem of each draft, "" for none.
 
-    `is_running`: whether a process runs it; `is_auto`: whether auto runs instead.
+    `is_running`: whether a process runs the queue; `is_auto`: whether auto runs instead.
     """
 
     drafts: tuple[QueuedDraft, ...] = ()
@@ -42,7 +42,7 @@ class QueueCommands(Protocol):
     """What the screen asks of its controller."""
 
     def edit(self, change: Change) -> None:
-        """Changes the queue on disk as it was changed on the screen."""
+        """Applies a change of the screen to the queue on disk."""
 
     def load(self, draft: QueuedDraft) -> None:
         """Takes a draft out of the queue to edit it."""
@@ -66,7 +66,7 @@ class QueueList(RowList):
 
     @property
     def draft(self) -> QueuedDraft | None:
-        """The one under the cursor."""
+        """The draft under the cursor."""
         return self.drafts[self.cursor] if self.cursor < len(self.drafts) else None
 
     def empty(self) -> list[str]:
@@ -101,7 +101,7 @@ class QueueList(RowList):
 
 
 class QueueScreen(RowsScreen):
-    """Shows the queue as it is found; an edit is shown at once and then written."""
+    """Shows the queue on disk; an edit is shown at once and then written."""
 
     BINDINGS = bindings("queue")
     scopes = ("queue", "list", "search", "sheet", "app")
@@ -114,20 +114,20 @@ class QueueScreen(RowsScreen):
         self.rows = QueueList()
         super().__init__(f"Queue of {loop}", self.rows)
         self._controller = controller
-        self._seen = QueueSnapshot()
-        self._taken_out: list[tuple[int, QueuedDraft]] = []
+        self._snapshot = QueueSnapshot()
+        self._removed: list[tuple[int, QueuedDraft]] = []
 
-    def show(self, seen: QueueSnapshot) -> None:
-        """Shows the queue; draws nothing where it is the same."""
-        if seen == self._seen and not self.rows.why_empty[0].startswith("reading"):
+    def show(self, snapshot: QueueSnapshot) -> None:
+        """Shows the queue; draws nothing where it is unchanged."""
+        if snapshot == self._snapshot and not self.rows.why_empty[0].startswith("reading"):
             return
-        self._seen = seen
+        self._snapshot = snapshot
         self.rows.why_empty = [
             "No draft is queued.",
-            "In the workbench, A adds the draft. Here, r runs all, one after the other.",
+            "In the workbench, A adds the draft. Here, r runs all drafts in order.",
         ]
         current = self.rows.draft
-        self.rows.drafts, self.rows.problems = list(seen.drafts), seen.problems
+        self.rows.drafts, self.rows.problems = list(snapshot.drafts), snapshot.problems
         self._changed(current)
 
     def action_shift(self, step: int) -> None:
@@ -141,31 +141,31 @@ class QueueScreen(RowsScreen):
                 to = min(max(at + step, 0), len(queue) - 1)
                 queue.insert(to, queue.pop(at))
 
-        self._do(change, draft)
+        self._edit(change, draft)
 
     def action_remove(self) -> None:
         draft = self.rows.draft
         if draft is None:
             return
-        self._taken_out.append((self.rows.cursor, draft))
+        self._removed.append((self.rows.cursor, draft))
 
         def change(queue: list[QueuedDraft]) -> None:
             if draft in queue:
                 queue.remove(draft)
 
-        self._do(change, None)
+        self._edit(change, None)
 
     def action_undo(self) -> None:
-        if not self._taken_out:
+        if not self._removed:
             self.notify("Nothing was removed here.", markup=False)
             return
-        at, draft = self._taken_out.pop()
-        self._do(lambda queue: queue.insert(at, draft), draft)
+        at, draft = self._removed.pop()
+        self._edit(lambda queue: queue.insert(at, draft), draft)
 
     def action_run(self) -> None:
-        if self._seen.is_running:
+        if self._snapshot.is_running:
             self.notify("The queue is running. s in the workbench stops it.", markup=False)
-        elif self._seen.is_auto:
+        elif self._snapshot.is_auto:
             self.notify("Auto is running. s in the workbench stops it.", markup=False)
         elif not self.rows.drafts:
             self.notify("No draft is queued.", markup=False)
@@ -181,10 +181,10 @@ class QueueScreen(RowsScreen):
 
     def draw(self) -> None:
         waiting = counted(self.rows.count, "draft")
-        state = f"running, {waiting} left" if self._seen.is_running else f"{waiting} queued"
-        state = f"auto is running, {waiting} queued" if self._seen.is_auto else state
+        state = f"running, {waiting} left" if self._snapshot.is_running else f"{waiting} queued"
+        state = f"auto is running, {waiting} queued" if self._snapshot.is_auto else state
         entitle(self.query_one("#found"), self._heading, state)
-        fault, keys = self._seen.fault, services_of(self).keys
+        fault, keys = self._snapshot.fault, services_of(self).keys
         self.head.show(fault_lines(fault, keys) if fault is not None else [])
         self.rows.refresh()
         self.show_row(keep_place=True)
@@ -194,8 +194,8 @@ class QueueScreen(RowsScreen):
         problem = self.rows.problems[at] if at < len(self.rows.problems) else ""
         return f"{at + 1} in the queue", queued_lines(self.rows.drafts[at], problem)
 
-    def _do(self, change: Change, cursor_on: QueuedDraft | None) -> None:
-        """Changes what is shown, then the queue on disk."""
+    def _edit(self, change: Change, cursor_on: QueuedDraft | None) -> None:
+        """Changes the list on the screen, then the queue on disk."""
         known = dict(zip(map(id, self.rows.drafts), self.rows.problems, strict=False))
         change(self.rows.drafts)
         self.rows.problems = [known.get(id(each), "") for each in self.rows.drafts]
@@ -211,18 +211,18 @@ class QueueScreen(RowsScreen):
 
 
 def parent_of(draft: QueuedDraft) -> str:
-    """What it derives from, in a word."""
+    """Returns the parent of a draft, `defaults` where it has none."""
     return str(draft.parent or "defaults")
 
 
 def sets_of(draft: QueuedDraft) -> str:
-    """`learning_rate 5e-5, r 8`."""
+    """Returns what a draft sets: `learning_rate 5e-5, r 8`."""
     changes = (f"{name.partition('.')[2]} {brief(value)}" for name, value in draft.set.items())
     return ", ".join(changes) or "no change"
 
 
 def queued_lines(draft: QueuedDraft, problem: str) -> Lines:
-    """A draft of the queue in full."""
+    """Returns a queued draft in full."""
     lines: Lines = []
     if problem:
         lines += [[("✗ ", "bad"), (flat(problem, 2000), "bad")], []]

@@ -1,4 +1,4 @@
-"""Screens to read: lines in a frame, the messages of the session, the help."""
+"""Read-only screens: lines in a frame, the messages of the session, the help."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEVERITY_STYLES = {"information": "", "warning": "warn", "error": "bad"}
 
 
 class ReadingScreen(Screen[None]):
-    """Shows lines of parts."""
+    """Shows styled lines in a frame."""
 
     DEFAULT_CSS = """
     ReadingScreen { background: $background; }
@@ -63,31 +63,31 @@ def message_lines(messages: Sequence[Message]) -> list[list[Span]]:
 
 
 WIDTH, KEYS = 75, 20
-"""Cells of a line, all of which a terminal of 80 columns shows, and those of the keys."""
+"""Cells of a line, which fits a terminal of 80 columns, and of the keys in it."""
 
 SIGNS: tuple[tuple[str, str], ...] = (
-    ("better, worse", "the change: replicates of both configs bear it out"),
-    ("better? no diff?", "only consistent with it: one run cannot tell a change from noise"),
+    ("better, worse", "of a change: replicates of both configs confirm it"),
+    ("better? no diff?", "consistent with a change; one run cannot rule out noise"),
     ("✓ ✗ ≈", "of a prediction: as expected or confirmed, against it, too close to call"),
     ("● ◐ ○", "of a finding: alarm, warning, note"),
     ("+21 ±15", "difference of scores in points, with half its 95% interval"),
     ("• !", "a field that differs from the parent, a field with a problem"),
     ("✓ ✗ ·", "passed, failed, not scored; ✗✗✓ over the iterations, | new reference"),
-    ("↑ ↓", "fixed, broken against the parent or the marked one"),
-    ("⚑ +1", "somebody said something of it; it has one more cause"),
-    ("m", "marked: compared with and laid over the selected one"),
+    ("↑ ↓", "fixed, broken: compared with the parent or the marked one"),
+    ("⚑ +1", "has an annotation; has one more cause"),
+    ("m", "marked: compared with the selected one, also in the chart"),
 )
 
 
 class HelpScreen(ReadingScreen):
-    """The keys, by place."""
+    """The keys, grouped by scope, and the signs."""
 
     def __init__(self, first: tuple[str, ...], keymap: dict[str, str]) -> None:
         super().__init__("Help", help_lines(first, keymap))
 
 
 def help_lines(first: tuple[str, ...], keymap: dict[str, str]) -> list[list[Span]]:
-    """Lines of keys and what they do; the scopes in `first` come first."""
+    """Returns the keys with their descriptions; the scopes in `first` come first."""
     order = [*first, *(scope for scope in SCOPES if scope not in first)]
     lines: list[list[Span]] = []
     for scope in order:
@@ -110,5 +110,5 @@ def help_lines(first: tuple[str, ...], keymap: dict[str, str]) -> list[list[Span
             )
     lines += [[], [("Signs", "strong")]]
     lines += [[(fit(f"  {sign}", KEYS), "accent"), (words, "")] for sign, words in SIGNS]
-    lines += [[], [("Keys are remapped by id in config.toml: tui-loop keys says how.", "muted")]]
+    lines += [[], [("config.toml remaps keys by id; `tui-loop keys` describes how.", "muted")]]
     return lines

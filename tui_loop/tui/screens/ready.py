@@ -36,7 +36,7 @@ SIGNS = {
     "open": ("? open   ", "warn"),
 }
 TITLE_CELLS = 28
-NEXT = "esc, then g f closes the loop with it, g w writes a report"
+NEXT = "After esc, g f closes the loop with it and g w writes a report."
 """What to do with an iteration that is ready."""
 
 Lines = list[list[Span]]
@@ -46,7 +46,7 @@ class ReadyCommands(Protocol):
     """What the screen asks of its controller."""
 
     def evaluate_holdout(self) -> None:
-        """Asks whether to evaluate the holdout, and brings the run to the screen."""
+        """Asks whether to evaluate the holdout, and passes the run to the screen."""
 
     def check(self) -> None:
         """Reads the checklist again."""
@@ -85,9 +85,9 @@ class ItemList(WrappedList):
 
 
 class ReadyScreen(RowsScreen):
-    """Shows a checklist; a running holdout evaluation ends with the screen.
+    """Shows a checklist; closing the screen ends a running holdout evaluation.
 
-    It then does not count, unless its result was recorded before.
+    That evaluation counts only if its result was already recorded.
     """
 
     BINDINGS = bindings("ready")
@@ -108,17 +108,17 @@ class ReadyScreen(RowsScreen):
         self._fault: TuiLoopError | None = None
         self._work: HoldoutRun | None = None
         self._timer: Timer | None = None
-        self._is_gone = False
+        self._is_unmounted = False
 
     @property
     def is_evaluating(self) -> bool:
-        """Returns whether a holdout evaluation is running."""
+        """Whether a holdout evaluation is running."""
         return self._work is not None
 
     def show(self, found: Checklist) -> None:
-        """Takes the checklist."""
+        """Shows a checklist."""
         if self.found is not None and self.found.is_in_progress != found.is_in_progress:
-            self._fault = None  # what there was to say of it has changed
+            self._fault = None  # the fault was about the earlier state
         self.found, self.rows.items, self._doing = found, found.items, ""
         self.rows.rows_changed()
         self._draw_now()
@@ -131,7 +131,7 @@ class ReadyScreen(RowsScreen):
 
     def begin(self, work: HoldoutRun) -> None:
         """Takes a holdout evaluation that has started."""
-        if self._is_gone or self.is_evaluating:
+        if self._is_unmounted or self.is_evaluating:
             work.close()
             return
         self._work, self._fault = work, None
@@ -140,7 +140,7 @@ class ReadyScreen(RowsScreen):
         self._draw_now()
 
     def on_unmount(self) -> None:
-        self._is_gone = True
+        self._is_unmounted = True
         if self._work is not None:
             self._work.close()
             self.app.notify(f"ended: {self._counting()}")
@@ -154,7 +154,7 @@ class ReadyScreen(RowsScreen):
 
     def action_evaluate_holdout(self) -> None:
         if self.is_evaluating:
-            self.notify("The evaluation is running. esc ends it, and then it does not count.")
+            self.notify("The evaluation is running. esc ends it without counting it.")
         elif self.found is not None and self.found.is_in_progress:
             self.notify(f"{self.number} is still running. Evaluate the holdout when it has ended.")
         elif self.found is not None:
@@ -175,7 +175,7 @@ class ReadyScreen(RowsScreen):
         lines: Lines = [[(item.figure, "")]]
         todo = item.todo
         if item.kind == HOLDOUT and self.found is not None and self.found.evaluation is None:
-            todo = "r evaluates the holdout after a confirmation"
+            todo = "r evaluates the holdout after a confirmation."
         if todo:
             lines.append([("→ ", "accent"), (in_keys(todo, services_of(self).keys), "")])
         if item.kind == HOLDOUT and self.found is not None:
@@ -200,7 +200,7 @@ class ReadyScreen(RowsScreen):
         return [[(self.found.verdict, style)], *then, *uses, *notices]
 
     def _draw_now(self) -> None:
-        if self.is_mounted:  # else it is drawn once it is
+        if self.is_mounted:  # otherwise on_mount draws it
             self.draw()
 
     def _poll(self) -> None:
@@ -234,9 +234,9 @@ class ReadyScreen(RowsScreen):
 
 
 def evaluation_lines(result: HoldoutEvaluation) -> Lines:
-    """A holdout evaluation in full."""
+    """Returns a holdout evaluation in full."""
     lines: Lines = [[], [("holdout evaluation", "strong"), (f"  of {result.rows} rows", "muted")]]
-    sides = (("holdout", result.figures), ("eval", result.eval), ("base, there", result.base))
+    sides = (("holdout", result.figures), ("eval", result.eval), ("base, holdout", result.base))
     for name, side in sides:
         score = "no score" if side.score is None else percent(side.score)
         passed = "" if side.passed is None else f"  {side.passed} of {side.total} pass"
@@ -254,7 +254,7 @@ def evaluation_lines(result: HoldoutEvaluation) -> Lines:
 
 
 def uses_lines(uses: tuple[HoldoutUse, ...]) -> Lines:
-    """Every use of this holdout, oldest first."""
+    """Returns every use of this holdout, oldest first."""
     if not uses:
         return [[], [("This holdout has not been used yet.", "muted")]]
     lines: Lines = [[], [("uses of this holdout", "strong")]]

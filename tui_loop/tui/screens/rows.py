@@ -1,4 +1,4 @@
-"""A screen of rows: a few words and a list above, the row under the cursor in full below."""
+"""A screen with a note and a list above, and the row under the cursor in full below."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tui_loop.tui.widgets.styled_lines import Span
 
 
 class RowsScreen(Searchable, Screen[None]):
-    """A subclass brings the list and says what is shown of a row."""
+    """A subclass provides the list and the lines of a row."""
 
     BINDINGS = bindings("search")
 
@@ -62,7 +62,7 @@ class RowsScreen(Searchable, Screen[None]):
         self.draw()
 
     def draw(self) -> None:
-        """Draws everything anew."""
+        """Redraws everything."""
         raise NotImplementedError
 
     def row_lines(self) -> tuple[str, list[list[Span]]]:
@@ -79,7 +79,7 @@ class RowsScreen(Searchable, Screen[None]):
     def show_row(self, *, keep_place: bool = False) -> None:
         """Shows the row under the cursor in full."""
         title, lines = self.row_lines() if self.list.count else ("", [])
-        if self.search:  # the rows may be others by now
+        if self.search:  # the rows may have changed
             self.find_matches()
         entitle(self.query_one("#shown"), title, self.search.words(self.list.cursor))
         self.sheet.show(lines, keep_place=keep_place)
@@ -89,7 +89,7 @@ class RowsScreen(Searchable, Screen[None]):
         self.show_row()
 
     def action_read(self) -> None:
-        """From the list to the row in full, and back."""
+        """Moves the focus between the list and the row in full."""
         (self.list if self.sheet.has_focus else self.sheet).focus()
 
     def action_back(self) -> None:
@@ -103,7 +103,7 @@ class RowsScreen(Searchable, Screen[None]):
 
 
 def fault_lines(fault: TuiLoopError, keymap: dict[str, str]) -> list[list[Span]]:
-    """What went wrong, and what to do."""
+    """Returns the message of an error, and its hint."""
     lines: list[list[Span]] = [[("✗ ", "bad"), (flat(fault.message, 600), "bad")]]
     if fault.hint:
         lines.append([("  ", ""), (flat(in_keys(fault.hint, keymap), 300), "muted")])

@@ -1,4 +1,4 @@
-"""The dialogs that start something: a run of the draft, or auto."""
+"""The dialogs that start a run of the draft, or auto."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tui_loop.tui.widgets.styled_lines import Span
 CHANGES_SHOWN = 6
 VALUE_LENGTH = 60
 REASON = 60
-"""Cells of a reason that the field shows whole wherever it is."""
+"""The longest reason, in cells, that the field shows in full."""
 
 UNCHANGED = "This run repeats its parent. Press enter again to run it."
 
@@ -63,7 +63,7 @@ class RunDialog(ModalScreen[str | None]):
         self._is_confirmed = bool(draft.changed) or not draft.parent
         self.sheet = Sheet(self._lines("reading the data ..."))
         self.sheet.can_focus = False
-        self.field = TextInput(draft.why, placeholder="why this change? (kept with the record)")
+        self.field = TextInput(draft.why, placeholder="why this change? (stored in the record)")
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -72,12 +72,12 @@ class RunDialog(ModalScreen[str | None]):
                 yield Sheet([[("why", "muted")]], is_note=True)
                 yield self.field
         origin = f", from {self._draft.parent}" if self._draft.parent else ""
-        entitle(box, f"Run {self._number}{origin}", "enter runs it · esc goes back")
+        entitle(box, f"Run {self._number}{origin}", "enter runs the draft · esc goes back")
 
     def on_mount(self) -> None:
         self.field.focus()
         if width_of(self._draft.why) > REASON:
-            self.field.cursor_position = 0  # its beginning is read first
+            self.field.cursor_position = 0  # show its start
 
     def show_fault(self, fault: TuiLoopError) -> None:
         """Shows why the draft cannot run."""
@@ -85,7 +85,7 @@ class RunDialog(ModalScreen[str | None]):
         lines.append([("✗ ", "bad"), (fault.message, "bad")])
         hint = in_keys(fault.hint, services_of(self).keys)
         lines.append([("  hint: ", "muted"), (hint, "")])
-        lines.append([("  esc, then g c shows all checks.", "muted")])
+        lines.append([("  After esc, g c shows all checks.", "muted")])
         self._fill(lines)
 
     def show(self, preview: Preview) -> None:
@@ -114,15 +114,15 @@ class RunDialog(ModalScreen[str | None]):
                 if each
             )
             one = f": {warnings[0].message}" if len(warnings) == 1 and not errors else ""
-            shown = f"{counts}{one}; esc, then g c shows {'it' if one else 'them'}"
+            shown = f"{counts}{one}. After esc, g c shows all checks."
             lines.append([("! ", "warn"), (shown, "bad" if errors else "warn")])
         self._fill(lines)
 
     def _fill(self, lines: list[list[Span]]) -> None:
-        """Shows the lines; the dialog grows as far as they need it, and there is room."""
+        """Shows the lines; the dialog grows with them up to MOST_LINES."""
         self._shown = lines
         self.sheet.show(lines)
-        self.call_after_refresh(self._fit)  # before, it may not know its width
+        self.call_after_refresh(self._fit)  # its width is unknown before
 
     def _fit(self) -> None:
         height = self.sheet.virtual_size.height
@@ -150,7 +150,7 @@ class RunDialog(ModalScreen[str | None]):
         if len(changed) > CHANGES_SHOWN:
             lines.append([(f"and {len(changed) - CHANGES_SHOWN} more changes", "muted")])
         if not changed:
-            same = "No change against its parent. Change the seed to measure the training noise."
+            same = "No change from its parent. Change the seed to measure the training noise."
             lines.append(
                 [(same if self._draft.parent else "The loop's defaults, unchanged.", "muted")]
             )
@@ -260,9 +260,9 @@ class AutoDialog(ModalScreen[Budget | None]):
 
 
 def _budget(iterations: str, hours: str) -> tuple[Budget | None, str]:
-    """What was typed, and what is wrong with it."""
+    """Returns the budget that was typed, or None and the problem with it."""
     if not re.fullmatch(r"0*[1-9]\d{0,5}", iterations, re.ASCII):
-        return None, "iterations: a whole number from 1 on"
+        return None, "iterations: enter a whole number of at least 1"
     if not hours:
         return Budget(int(iterations)), ""
     try:
@@ -270,5 +270,5 @@ def _budget(iterations: str, hours: str) -> tuple[Budget | None, str]:
     except ValueError:
         limit = math.nan
     if not (math.isfinite(limit) and limit > 0):
-        return None, "hours: a number above 0, or nothing for no limit"
+        return None, "hours: enter a number above 0, or nothing for no limit"
     return Budget(int(iterations), limit), ""

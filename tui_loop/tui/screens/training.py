@@ -1,4 +1,4 @@
-"""Training rows: those near to an example, or those that may be wrong, down to file and line."""
+"""Training rows that are similar to an example, or that may be wrong, with file and line."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ from tui_loop.tui.widgets.styled_lines import Span
 Lines = list[list[Span]]
 
 FIGURE, NAME = 8, 20
+REFERENCE_HEAD = "reference"
 LABEL = 26
-"""Cells of a reference at most."""
+"""The most cells of a reference."""
 
 OTHERS = 10
-"""Other rows of one prompt that are told."""
+"""The most rows with the same prompt that are listed."""
 
-HARD = "still hard after training"
+HARD = "high loss after training"
 
 
 class TrainingLine(msgspec.Struct, frozen=True):
     """A training row in a list; a heading or a remark where it has no `line`.
 
     `figure`: its loss or similarity. `sign`: `!` where another row contradicts it, `=` where one
-    repeats it. `odd`: what is odd with it, a sentence each. `facts`: what else is known of it.
+    repeats it. `problems`: a sentence for each. `facts`: names and values of further facts.
     """
 
     prompt: str
@@ -47,22 +48,22 @@ class TrainingLine(msgspec.Struct, frozen=True):
     line: int | None = None
     figure: str = ""
     sign: str = ""
-    odd: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     is_head: bool = False
     source: str = ""
 
 
 class TrainingRowsFound(msgspec.Struct, frozen=True):
-    """What a screen of training rows shows: words over the list, the rows, and their file."""
+    """What a screen of training rows shows: lines over the list, the rows, and their files."""
 
     head: Lines
     rows: list[TrainingLine]
     files: RowFiles
     figure: str
-    """What the figures are."""
+    """The heading of the figures."""
 
-    nothing: str = "there is none"
+    nothing: str = "No row was found."
 
 
 class TrainingList(RowList):
@@ -72,13 +73,13 @@ class TrainingList(RowList):
         super().__init__(id="training-rows")
         self.rows: list[TrainingLine] = []
         self.files, self.figure = RowFiles({}, {}), ""
-        self.told = [doing]
+        self.empty_lines = [doing]
         self._label = self._place = 0
 
     def take(self, found: TrainingRowsFound) -> None:
-        """Takes what was found."""
+        """Lists the rows that were found."""
         self.rows, self.files, self.figure = found.rows, found.files, found.figure
-        self.told = [found.nothing]
+        self.empty_lines = [found.nothing]
         rows = [each for each in self.rows if each.line is not None]
         labels = (width_of(flat(each.reference, 200)) for each in rows)
         places = (width_of(self._placed(each, 2 * NAME)) for each in rows)
@@ -92,7 +93,7 @@ class TrainingList(RowList):
         return self.rows[index].line is not None
 
     def empty(self) -> list[str]:
-        return self.told
+        return self.empty_lines
 
     def head(self, width: int) -> list[Span] | None:
         if not self.rows:
@@ -100,7 +101,8 @@ class TrainingList(RowList):
         label, text, place = self._widths(width)
         figure = fit(self.figure, FIGURE, right=True)
         texts = (
-            f"  {figure}    {fit('says', label)}  {fit('training row', text)}  {fit('at', place)}"
+            f"  {figure}    {fit(REFERENCE_HEAD, label)}  {fit('training row', text)}  "
+            f"{fit('place', place)}"
         )
         return [(texts, "head")]
 
@@ -128,12 +130,12 @@ class TrainingList(RowList):
 
     def _widths(self, width: int) -> tuple[int, int, int]:
         place = min(self._place, NAME if width < 100 else 2 * NAME)
-        label = max(4, min(self._label, LABEL, width // 4))
+        label = max(4, min(max(self._label, len(REFERENCE_HEAD)), LABEL, width // 4))
         return label, max(0, width - 2 - FIGURE - 4 - label - 2 - 2 - place), place
 
 
 def placed(name: str, line: int, width: int) -> str:
-    """`name:line` in at most `width` cells; it is the name that is cut."""
+    """Returns `name:line` in at most `width` cells; the name is cut, the line is not."""
     tail = f":{line}"
     shown = flat(name, 200)
     if width_of(shown) + len(tail) > width:
@@ -154,13 +156,13 @@ class TrainingScreen(RowsScreen):
         self._found: TrainingRowsFound | None = None
 
     def show(self, found: TrainingRowsFound) -> None:
-        """Shows what was found."""
+        """Shows the rows that were found."""
         self._found = found
-        if self.is_mounted:  # else it is drawn once it is
+        if self.is_mounted:  # otherwise on_mount draws it
             self.draw()
 
     def show_fault(self, fault: TuiLoopError) -> None:
-        """Says why there is nothing to show."""
+        """Shows why there are no rows."""
         lines = fault_lines(fault, services_of(self).keys)
         self.show(TrainingRowsFound(lines, [], RowFiles({}, {}), "", ""))
 
@@ -197,7 +199,7 @@ class TrainingScreen(RowsScreen):
         if path is not None and path.exists() and is_text_file(path):
             problem = services_of(self).edit(path, row.line)
         elif path is not None and path.exists():
-            problem = f"{path.name} is no text file: an editor cannot show its rows"
+            problem = f"{path.name} is not a text file; an editor cannot show its rows"
         else:
             name = found.files.name_of(row.source)
             problem = f"{name} is not on this machine: copy it here to edit it"
@@ -211,19 +213,19 @@ class TrainingScreen(RowsScreen):
 
 
 def training_row_lines(row: TrainingLine, found: TrainingRowsFound) -> Lines:
-    """A training row in full, with what is odd with it."""
-    lines: Lines = [[("odd      ", "muted"), (each, "warn")] for each in row.odd]
-    lines += [[(f"{name:<9}", "muted"), (value, "")] for name, value in row.facts]
+    """Returns a training row in full, with its problems."""
+    lines: Lines = [[("problem    ", "muted"), (each, "warn")] for each in row.problems]
+    lines += [[(f"{name:<11}", "muted"), (value, "")] for name, value in row.facts]
     if row.prompt:
-        lines.append([("prompt   ", "muted"), (row.prompt, "")])
-    lines.append([("says     ", "muted"), (row.reference or "(empty)", "strong")])
+        lines.append([("prompt     ", "muted"), (row.prompt, "")])
+    lines.append([("reference  ", "muted"), (row.reference or "(empty)", "strong")])
     place = found.files.place(row.source, row.line or 0)
-    lines.append([("at       ", "muted"), (place, "muted")])
+    lines.append([("place      ", "muted"), (place, "muted")])
     return lines
 
 
 def nearest_rows(found: NearestRows, example: Example) -> TrainingRowsFound:
-    """What training had for an example, as a screen shows it."""
+    """Returns the training rows most similar to an example, as a screen shows them."""
     answer = found.answer
     head: Lines = [
         [("wanted   ", "muted"), (flat(example.reference, 400), "good")],
@@ -236,10 +238,14 @@ def nearest_rows(found: NearestRows, example: Example) -> TrainingRowsFound:
     same = answer.same
     if same is not None and all(each.row is not same.row for each in near):
         rows += [
-            TrainingLine("", f"the nearest that says {flat(same.row.reference, 60)}", is_head=True),
+            TrainingLine(
+                "",
+                f"the nearest row with the reference {flat(same.row.reference, 60)}",
+                is_head=True,
+            ),
             _near_line(same),
         ]
-    nothing = "no training row shares a word with it"
+    nothing = "No training row shares a word with this example."
     return TrainingRowsFound(head, rows, found.files, "similar", nothing)
 
 
@@ -249,21 +255,22 @@ def _near_line(near: Neighbour) -> TrainingLine:
 
 
 def suspected_rows(found: SuspectRows, base: str = "") -> TrainingRowsFound:
-    """The training rows that may be wrong, as a screen shows them.
+    """Returns the training rows that may be wrong, as a screen shows them.
 
-    `base`: what to do where nothing was measured.
+    `base`: the hint where no loss was measured.
     """
     head: Lines = []
     if found.measured:
         few = len(found.suspects) < found.measured
         order = f"the {len(found.suspects):,} highest" if few else "highest first"
-        told = f"loss of {found.measured:,} of {found.sampled_of:,} training rows after training"
-        head.append([(f"{told}, {order}; {_below(found)}", "")])
+        rows_of = f"{found.measured:,} of {found.sampled_of:,} training rows"
+        text = f"Loss of {rows_of} after training, {order}; {_median_words(found)}"
+        head.append([(text, "")])
     else:
-        head.append([(f"the loss of training rows was not measured: {base}", "warn")])
+        head.append([(f"No loss of training rows was measured: {base}", "warn")])
     counts = [f"{_words(each)} {each.count or 0:,}" for each in found.findings]
     if counts and found.suspects:
-        head.append([(f"further down: {', '.join(counts)}", "muted")])
+        head.append([(f"below: {', '.join(counts)}", "muted")])
     head += [[("! ", "warn"), (text, "warn")] for text in found.notices]
     rows: list[TrainingLine] = []
     if found.suspects and found.findings:
@@ -272,14 +279,14 @@ def suspected_rows(found: SuspectRows, base: str = "") -> TrainingRowsFound:
     for finding in found.findings:
         rows.append(TrainingLine(finding.message, _words(finding), is_head=True))
         rows += _finding_lines(finding, found)
-    nothing = "no two training rows contradict or repeat each other"
+    nothing = "No two training rows contradict or repeat each other."
     return TrainingRowsFound(head, rows, found.files, "loss", nothing)
 
 
-def _below(found: SuspectRows) -> str:
+def _median_words(found: SuspectRows) -> str:
     if found.median_loss is None:
-        return "none is finite"
-    return f"half of the measured are below {loss(found.median_loss)}"
+        return "no loss is finite"
+    return f"the median is {loss(found.median_loss)}"
 
 
 def _words(finding: CheckResult) -> str:
@@ -288,8 +295,8 @@ def _words(finding: CheckResult) -> str:
 
 def _suspect_line(suspect: Suspect, found: SuspectRows) -> TrainingLine:
     row = suspect.row
-    told = f"{loss(row.loss)} a token over {counted(row.supervised_tokens, 'token')}"
-    fact = f"{told}; {_below(found)}"
+    text = f"{loss(row.loss)} per token over {counted(row.supervised_tokens, 'token')}"
+    fact = f"{text}; {_median_words(found)}"
     return TrainingLine(
         row.prompt,
         row.reference,
@@ -303,30 +310,35 @@ def _suspect_line(suspect: Suspect, found: SuspectRows) -> TrainingLine:
 
 
 def _finding_lines(finding: CheckResult, found: SuspectRows) -> list[TrainingLine]:
-    """The training rows of a finding; held-out ones are told with the row that they go with."""
+    """Returns the training rows of a check result; held-out rows are problems of the row before."""
     lines: list[TrainingLine] = []
     for each in finding.rows:
         place = each.source, each.line
         row = found.rows.get(place) if each.split == "train" else None
         if row is not None:
-            alike = [other for other in found.rows.values() if other.prompt == row.prompt]
-            alike = [other for other in alike if other.prompt]
-            conflicts, repeats = others_with_prompt(alike, place, row.reference)
-            odd = (f"{finding.message}: {finding.hint}", *_others(conflicts, repeats))
+            same_prompt = [other for other in found.rows.values() if other.prompt == row.prompt]
+            same_prompt = [other for other in same_prompt if other.prompt]
+            conflicts, repeats = others_with_prompt(same_prompt, place, row.reference)
+            problems = (f"{finding.message}: {finding.hint}", *_others(conflicts, repeats))
             sign = _sign(conflicts, repeats)
             lines.append(
                 TrainingLine(
-                    row.prompt, row.reference, row.line, sign=sign, odd=odd, source=row.source
+                    row.prompt,
+                    row.reference,
+                    row.line,
+                    sign=sign,
+                    problems=problems,
+                    source=row.source,
                 )
             )
         elif lines and lines[-1].line is not None:
             of_source = f" of {each.source}" if each.source else ""
             held_out = f"{each.split} line {each.line}{of_source}: {each.text}"
-            lines[-1] = msgspec.structs.replace(lines[-1], odd=(*lines[-1].odd, held_out))
+            lines[-1] = msgspec.structs.replace(lines[-1], problems=(*lines[-1].problems, held_out))
         else:
             lines.append(TrainingLine(each.text, each.place))
     if finding.count is not None and finding.count > len(lines):
-        lines.append(TrainingLine("these are the first of them", ""))
+        lines.append(TrainingLine("Only the first rows are listed.", ""))
     return lines
 
 
@@ -335,11 +347,11 @@ def _sign(conflicts: Sequence[object], repeats: Sequence[object]) -> str:
 
 
 def _others(conflicts: Sequence[Row], repeats: Sequence[Row]) -> tuple[str, ...]:
-    """What other rows of one prompt say, a sentence each; the first of many."""
+    """Returns a sentence for each other row with the same prompt, up to OTHERS."""
     texts = [
-        f"{each.place} has the same prompt and says {flat(each.reference, 200)}"
+        f"{each.place} has the same prompt and the reference {flat(each.reference, 200)}"
         for each in conflicts
     ]
-    texts += [f"{each.place} is the same" for each in repeats]
+    texts += [f"{each.place} is a duplicate" for each in repeats]
     more = len(texts) - OTHERS
     return (*texts[:OTHERS], f"and {counted(more, 'other line')}") if more > 0 else tuple(texts)
