@@ -23,7 +23,7 @@ def test_rows_stay_those_of_their_iteration_until_the_next_ones_are_found(
         return list_rows(request)
 
     monkeypatch.setattr(failures, "AT_ONCE", 0)
-    monkeypatch.setattr(failures, "answer", slowly)
+    monkeypatch.setattr(failures, "list_rows", slowly)
 
     async def steps(opened: Opened) -> None:
         pane = opened.app.screen.query_one(FailuresPane)

@@ -392,7 +392,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         return f"{command[0]} ended with code {done.returncode}" if done.returncode else ""
 
     def _handle_exception(self, error: Exception) -> None:
-        """Ends the app after a fault of its own; the traceback is written without local variables."""
+        """Ends the app after an error of its own; writes the traceback without local variables."""
         self._return_code = 1
         self.report(error)
         if self._exception is None:
