@@ -250,7 +250,7 @@ def test_examples_that_are_gone_are_not_said_to_be_still_to_come(
         await opened.press("4")
         await opened.shows("It was evaluated, but its examples.jsonl is not", "Restore the file")
         await opened.press("g d")
-        await opened.tells("its examples.jsonl is not on this machine: restore the file")
+        await opened.tells("its examples.jsonl is not on this machine. Restore the file")
 
     on_app(open_app(number=2), steps)
 

@@ -585,7 +585,7 @@ def test_a_live_run_is_drawn_at_most_once_a_second_and_its_last_points_in_time()
         assert host.chart.refreshes == before
         assert host.chart._later is not None
         host.chart._later.stop()
-        host.chart._draw_what_came()
+        host.chart._redraw_later()
         assert host.chart.refreshes > before
         await pilot.pause()
         assert "train 0.020" in host.text()[-1]
