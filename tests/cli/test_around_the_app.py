@@ -46,7 +46,7 @@ def test_wrong_settings_are_one_error_before_the_app_opens(
     for command in (["keys"], [loop.name]):
         done = cli(*command, TUI_LOOP_CONFIG=str(settings))
         assert done.returncode == 2
-        assert "s would be both run.start and run.stop" in done.stderr
+        assert "s is the key of both run.start and run.stop" in done.stderr
         assert "hint: give one of them another key" in done.stderr
 
 

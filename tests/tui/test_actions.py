@@ -330,7 +330,7 @@ async def it_does_not_stop_while_a_run_lives_in_it(opened: Opened, key: str) -> 
     run = ScriptedRun(folder)
     opened.backend.runs.append(run)
     await opened.press(key)
-    await opened.tells("would stop too: D leaves it running")
+    await opened.tells("would stop too. D quits and leaves it running.")
     run.closes()
 
 
@@ -482,7 +482,7 @@ async def the_cursor_goes_to_the_top(opened: Opened, key: str) -> None:
 @does("list.open")
 async def the_iteration_opens_in_full(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("because: it had not converged", "eval_loss", "notes  e writes them")
+    await opened.shows("because: it had not converged", "eval_loss", "notes  e edits them")
     assert isinstance(opened.app.screen, ReadingScreen)
 
 
@@ -627,7 +627,7 @@ async def _searching_the_queue(opened: Opened, text: str) -> QueueScreen:
 async def the_rows_of_a_list_are_searched(opened: Opened, key: str) -> None:
     screen = await _at_the_queue(opened)
     await opened.press("N")
-    await opened.tells("nothing is searched yet: / searches")
+    await opened.tells("Nothing has been searched for yet. / searches.")
     await opened.press(key)
     await opened.type("no such draft")
     await opened.shows("no match for no such draft")
@@ -698,7 +698,7 @@ async def the_newest_iteration_comes_first(opened: Opened, key: str) -> None:
 @does("iterations.columns")
 async def columns_are_offered(opened: Opened, key: str) -> None:
     await opened.press("1", key)
-    await opened.shows("□ lr", "learning rate", "space shows or hides one")
+    await opened.shows("□ lr", "learning rate", "space shows or hides a column")
     assert isinstance(opened.app.screen, ColumnsScreen)
     await opened.press("enter")
     await opened.until(lambda: opened.app.screen is opened.bench)
@@ -827,7 +827,7 @@ def _goes_to_matches(
         await opened.press(number, "home")
         if all(key not in each.keys.split(",") for each in ACTIONS if each.scope == "workbench"):
             await opened.press(key)
-            await opened.tells("nothing is searched yet: / searches")
+            await opened.tells("Nothing has been searched for yet. / searches.")
         await opened.press("slash")
         await opened.type(text)
         await opened.press("enter", "home")
@@ -1533,7 +1533,7 @@ def test_letters_move_as_the_arrows_do(open_app: OpenApp) -> None:
             await opened.press(key)
             assert rows.cursor == cursor
         await opened.press("enter")
-        await opened.shows("notes  e writes them")
+        await opened.shows("notes  e edits them")
         assert isinstance(opened.app.screen, ReadingScreen)
         await opened.press("escape", "f1")
         assert isinstance(opened.app.screen, HelpScreen)

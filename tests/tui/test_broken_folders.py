@@ -41,7 +41,7 @@ def test_a_config_that_cannot_be_read_hides_nobody_else(
         await healthy_ones_are_shown(opened, 0, 1, 2)
         assert re.search(r"▸ +3 +cannot be read +✗ unreadable", opened.text)
         await opened.shows_in("#iterations", "003/config.toml: Expected ']'", "(at line 1,")
-        await opened.shows("✗ its config cannot be read", "draft, from 2")
+        await opened.shows("✗ The config cannot be read.", "draft, from 2")
         await opened.press("i")
         await opened.tells("The config of 3 cannot be read.")
         assert not loop.draft.exists()
@@ -93,7 +93,7 @@ def test_a_journal_from_the_future_is_read_as_far_as_it_is_understood(
 
     async def steps(opened: Opened) -> None:
         await healthy_ones_are_shown(opened, 0, 1, 2, 3)
-        await opened.shows("1 lines unreadable", "1 events of a later version left out")
+        await opened.shows("1 lines unreadable", "1 events of a newer version skipped")
         await opened.shows("run ended: finished")
 
     on_app(open_app(number=2), steps)
@@ -168,7 +168,7 @@ def test_a_loop_that_is_removed_while_it_is_open_leaves_the_app_up(
     async def steps(opened: Opened) -> None:
         shutil.rmtree(loop.path)
         await opened.looks(2)
-        await opened.shows("no iterations yet")
+        await opened.shows("No iterations yet.")
         await opened.shows_in("#iterations", "loop.toml: is missing")
         for key in ("1", "enter", "2", "enter", "r", "i", "c", "m", "4", "enter", "5", "e", "y"):
             await opened.press(key)
@@ -195,7 +195,7 @@ def test_a_broken_loop_toml_without_iterations_says_what_is_wrong(
     loop.settings_file.write_text('goal = "x"\n[defaults.training]\nlearning_rate = "fast"\n')
 
     async def steps(opened: Opened) -> None:
-        await opened.shows("no iterations yet")
+        await opened.shows("No iterations yet.")
         for key, pane in (("1", "#iterations"), ("2", "#config")):
             await opened.press(key)
             await opened.shows_in(pane, "learning_rate: must be a number, not 'fast'")
@@ -248,9 +248,9 @@ def test_examples_that_are_gone_are_not_said_to_be_still_to_come(
 
     async def steps(opened: Opened) -> None:
         await opened.press("4")
-        await opened.shows("it was evaluated, but its examples.jsonl is not", "restore the file")
+        await opened.shows("It was evaluated, but its examples.jsonl is not", "Restore the file")
         await opened.press("g d")
-        await opened.tells("its examples.jsonl is not on this machine: restore the file")
+        await opened.tells("its examples.jsonl is not on this machine. Restore the file")
 
     on_app(open_app(number=2), steps)
 
@@ -332,7 +332,7 @@ def test_a_broken_draft_is_told_and_not_overwritten(
 
     async def steps(opened: Opened) -> None:
         await healthy_ones_are_shown(opened, 0, 1, 2, 3)
-        await opened.shows("4   ✗ draft, cannot be read: e edits it")
+        await opened.shows("4   ✗ The draft cannot be read. e edits it.")
         await opened.press("r")
         await opened.tells(told)
         assert opened.app.screen is opened.bench
@@ -371,7 +371,7 @@ def test_a_draft_that_somebody_breaks_while_it_is_shown_is_told(
         await opened.until(loop.draft.exists)
         loop.draft.write_text("[training\n")
         await opened.looks(2)
-        await opened.shows("▸   4   ✗ draft, cannot be read: e edits it")
+        await opened.shows("▸   4   ✗ The draft cannot be read. e edits it.")
         await opened.shows_in("#iterations", "(at line 1, ")
         assert loop.draft.read_text() == "[training\n"
         loop.draft.write_text("parent = 1\n")

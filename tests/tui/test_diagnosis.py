@@ -40,7 +40,7 @@ from tui_loop.tui.screens.diagnosis import DiagnosisScreen
 from tui_loop.tui.screens.dialogs import AskScreen
 from tui_loop.tui.screens.reading import HelpScreen
 from tui_loop.tui.widgets.config_form import ConfigPane
-from tui_loop.tui.widgets.diagnosis_list import entries_of, laid_out, text_of
+from tui_loop.tui.widgets.diagnosis_list import entries_of, rows_of, text_of
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.field_list import WHY
 from tui_loop.tui.widgets.iterations import DRAFT
@@ -330,17 +330,17 @@ def test_the_brackets_go_through_the_iterations_and_where_there_is_nothing_it_sa
         await opened.press("space", "right_square_bracket")
         await opened.shows("● diverged")
         await opened.press("right_square_bracket")
-        await opened.shows("nothing to say yet: 4 is running", "comes at its end")
+        await opened.shows("No diagnosis yet: 4 is running.", "appears at its end")
         await opened.press("right_square_bracket")
-        await opened.shows("Diagnosis of the draft", "nothing to say yet: the draft has not run")
+        await opened.shows("Diagnosis of the draft", "No diagnosis yet: the draft has not run.")
         await opened.press("right_square_bracket", *["left_square_bracket"] * 3)
         await opened.shows("[x] num_train_epochs 5 → 2.5")
         assert screen.list.entry is not None
         assert screen.list.entry.about == FEWER
         await opened.press("left_square_bracket")
-        await opened.shows("nothing stands out in 1")
+        await opened.shows("No findings in 1.")
         await opened.press("left_square_bracket")
-        await opened.shows("nothing to say yet: 0 is the base", "measured against")
+        await opened.shows("No diagnosis: 0 is the base model", "are compared with it")
         assert opened.lines[-1].strip() == "[ prev  ] next  y copy  esc back  ? help"
         await opened.press("left_square_bracket", "space", "enter", "i")
         await opened.tells("No suggestion is selected.")
@@ -358,7 +358,7 @@ def test_what_ends_while_its_diagnosis_is_open_gets_one(
     run = scripted_iteration(loop, "learning_rate=1e-4").starts()
 
     async def steps(opened: Opened) -> None:
-        await diagnosed(opened, "nothing to say yet: 4 is running")
+        await diagnosed(opened, "No diagnosis yet: 4 is running.")
         examples, tokens = examples_of({1, 2})
         run.ends(examples=examples, tokens=tokens)
         await opened.until(lambda: not opened.bench.poll_now() and "overfitting" in opened.text)
@@ -503,7 +503,7 @@ def test_a_long_reason_pushes_out_neither_the_verdict_nor_what_a_draft_offers(
             msgspec.structs.replace(draft.with_value(RATE, 1e-3).with_why(why), predicted=PREDICTED)
         )
         await opened.goes_to(DRAFT)
-        await opened.shows_in("#iteration-note", "because: words", "r runs it, 2 edits it")
+        await opened.shows_in("#iteration-note", "because: words", "r runs the draft. 2 edits it.")
         await opened.press("r")
         await opened.shows("expects score 72% to 80%", "why  words of a reason that")
 
@@ -518,7 +518,7 @@ def test_no_line_is_wider_than_the_list_and_no_word_is_lost(
     answer = Suggestion("mend_labels", "label_noise", action, "", ground=message)
     for is_wide in (False, True):
         entries = entries_of(Diagnosis(1, (finding,), (answer,)), (), is_wide=is_wide)
-        rows = laid_out(entries, width)
+        rows = rows_of(entries, width)
         assert all(sum(len(text) for text, _ in row.parts) <= max(width, 40) for row in rows)
         shown = "".join(text for row in rows for text, _ in row.parts)
         told = text_of(entries)

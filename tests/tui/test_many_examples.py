@@ -9,7 +9,7 @@ import pytest
 from tests.tui.conftest import OpenApp, Opened, on_app
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.tui.widgets import failures
-from tui_loop.tui.widgets.failures import Answer, FailuresPane, Question, answer
+from tui_loop.tui.widgets.failures import FailuresPane, ListRequest, ListResponse, list_rows
 
 
 def test_rows_stay_those_of_their_iteration_until_the_next_ones_are_found(
@@ -18,12 +18,12 @@ def test_rows_stay_those_of_their_iteration_until_the_next_ones_are_found(
     may_answer = threading.Event()
     may_answer.set()
 
-    def slowly(question: Question) -> Answer:
+    def slowly(request: ListRequest) -> ListResponse:
         may_answer.wait(PATIENCE_SECONDS)
-        return answer(question)
+        return list_rows(request)
 
     monkeypatch.setattr(failures, "AT_ONCE", 0)
-    monkeypatch.setattr(failures, "answer", slowly)
+    monkeypatch.setattr(failures, "list_rows", slowly)
 
     async def steps(opened: Opened) -> None:
         pane = opened.app.screen.query_one(FailuresPane)

@@ -138,7 +138,7 @@ def test_a_run_in_the_app_is_what_its_record_says_and_equals_a_headless_one(
         rows = loop.iteration(1).read_examples()
         failed = sum(not row.passed for row in rows)
         await opened.press("4")
-        await opened.shows(f"{failed} of 12 failed" if failed else "no example has failed")
+        await opened.shows(f"{failed} of 12 failed" if failed else "No example has failed.")
         await opened.press("f")
         await opened.type("")
         await opened.press("enter")

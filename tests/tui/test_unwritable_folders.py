@@ -130,7 +130,7 @@ def test_a_hosted_run_that_cannot_be_asked_to_stop_keeps_the_app_open(
         await opened.press("q")
         await opened.shows("is running here")
         await opened.press("s")
-        await opened.tells("cannot ask support-intents/4 to stop: requests.jsonl: No space")
+        await opened.tells("Cannot stop support-intents/4: requests.jsonl: No space")
         assert opened.app.is_running
         run.ends("stopped")
 

@@ -126,7 +126,7 @@ def test_the_other_panes_show_what_the_cursor_is_on(open_app: OpenApp) -> None:
         await opened.press("up")
         await opened.shows("The base is not trained", "24 of 24 failed", "untouched base")
         await opened.press("down", "down", "down")
-        await opened.shows("✗ the loss is not finite from step 4 on", "it ended before it was eval")
+        await opened.shows("✗ the loss is not finite from step 4 on", "The run ended before eval")
         await opened.press("down")
         await opened.shows("2 Config of 4, from 2", "no reason given yet")
 
@@ -241,7 +241,9 @@ def test_what_has_run_is_read_only(key: str, open_app: OpenApp, loop: LoopFolder
 
     async def steps(opened: Opened) -> None:
         await opened.press("2", "down", key)
-        await opened.tells("This has run. i drafts the next iteration from it.")
+        await opened.tells(
+            "This config has run and is read-only. i drafts the next iteration from it."
+        )
         assert not opened.get(ConfigPane).is_editing
         assert not loop.draft.exists()
         assert loop.iteration(2).config.read_bytes() == before
@@ -353,7 +355,7 @@ def test_an_editor_that_is_not_there_is_named(
 
     async def steps(opened: Opened) -> None:
         await opened.press("e")
-        await opened.tells("no-such-editor", "set $EDITOR to one that is installed")
+        await opened.tells("no-such-editor", "set $EDITOR to an installed editor")
 
     on_app(open_app(size=SMALL, number=2), steps)
 
@@ -753,7 +755,7 @@ def test_quitting_with_a_run_in_this_process_asks(key: str, open_app: OpenApp) -
     async def steps(opened: Opened) -> None:
         run = (await start(opened)).starts().steps(3.0)
         await opened.press(key)
-        await opened.shows("support-intents/4 is running here", "it can go on in the background")
+        await opened.shows("support-intents/4 is running here", "It can continue in the background")
         assert isinstance(opened.app.screen, AskScreen)
         await opened.press("c")
         await opened.until(lambda: opened.app.screen is opened.bench)
@@ -763,7 +765,9 @@ def test_quitting_with_a_run_in_this_process_asks(key: str, open_app: OpenApp) -
         await opened.press(key)
         await opened.shows("! this is SLURM job 7", "keep it running in the background")
         await opened.press("s")
-        await opened.tells("support-intents/4 is stopping: the app closes when it has saved")
+        await opened.tells(
+            "support-intents/4 is stopping. The app closes when the weights are saved."
+        )
         assert opened.backend.stops == 1
         assert opened.app.return_code is None
         run.ends("stopped")

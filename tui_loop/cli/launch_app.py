@@ -119,7 +119,7 @@ def _outlive(
         name = hosted.partition("/")[0]
         for text in (f"{hosted} continues in the background", *background_hints(name)):
             terminal.stream.write(f"{out.spelled_out(text)}\r\n")
-        terminal.let_go()
+        terminal.detach()
         foreground.release()
     backend.wait()
     return hosted if terminated else ""

@@ -1,4 +1,4 @@
-"""The app: opens a loop or a picker; themes, keys, the editor, and a calm way to crash."""
+"""The app: opens a loop or the picker; themes, keys, the editor, and crash reports."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ FOCUSED: dict[str, type] = {"list": RowList, "sheet": Sheet}
 """Scopes of what has the focus."""
 
 
-BRIEFLY = 0.001
-"""Seconds that another thread runs before a key's turn comes. A key has some ten turns: with the
-usual 5 ms, what is typed during a search of 100,000 examples shows after 60 ms, so after 20."""
+SWITCH_SECONDS = 0.001
+"""Python's switch interval between threads. A key press needs about ten switches: during a search
+of 100,000 examples it takes 20 ms, and 60 ms with Python's default interval of 5 ms."""
 
 TERMINAL_SECONDS = 1.0
-"""Between two looks whether the terminal is still there."""
+"""Interval of the checks that the terminal still exists."""
 
 SETTLED_SECONDS = 1.0
-"""After a start: what is there by then stays, and need not be visited by later collections."""
+"""Time after the start. Objects that exist by then are permanent: later collections skip them."""
 
 COLLECTIONS = (10_000, 10, 100)
 """Python's thresholds: most garbage is young, and a full collection comes every few minutes."""
@@ -127,13 +127,13 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         self.animation_level = "none"
         if not self.is_headless:
             self._loop = asyncio.get_running_loop()
-            if self.left_for is not None:  # a signal that came before there was a loop
+            if self.left_for is not None:  # a signal that came before the event loop ran
                 self.exit()
-            # what libraries print belongs to descriptors 1 and 2, where the run's log is
+            # libraries print to descriptors 1 and 2, which are the run's log
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-            sys.setswitchinterval(BRIEFLY)
-            self.set_timer(SETTLED_SECONDS, _collect_again)
-            self.set_interval(TERMINAL_SECONDS, self._look_for_terminal)
+            sys.setswitchinterval(SWITCH_SECONDS)
+            self.set_timer(SETTLED_SECONDS, _collect_garbage)
+            self.set_interval(TERMINAL_SECONDS, self._check_terminal)
         self.set_keymap(self.keys)
         for warning in self.settings.warnings:
             self.notify(warning, severity="warning", timeout=15)
@@ -151,7 +151,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
 
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        if not self.screen._result_callbacks:  # textual's first screen has none to be popped
+        if not self.screen._result_callbacks:  # Textual's first screen has no callback to pop
             self.screen._push_result_callback(self.screen, None)
         if not isinstance(self.screen, LoadingScreen):
             self.clear_messages_of(self.screen)
@@ -167,7 +167,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         return PickerScreen(self.loops, self.backend)
 
     async def action_perform(self, name: str) -> None:
-        """Performs the action with an id, wherever it is at home."""
+        """Runs the action with an id on the widget, screen or app that has it."""
         action = BY_ID[name]
         if action.scope in WORKBENCH_SCOPES:
             self._return_to_workbench()
@@ -225,7 +225,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         if found is None:
             self.notify("There is nothing to search here.")
         elif not self._search_text:
-            self.notify("Nothing has been searched for. / searches.")
+            self.notify("Nothing has been searched for yet. / searches.")
         else:
             self._find(found, self._search_text, step)
 
@@ -292,11 +292,11 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
 
         dangers = self.backend.dangers()
         lines: list[list[Span]] = [[("! ", "warn"), (danger, "warn")] for danger in dangers]
-        stays = "it can go on in the background; tui-loop finds it again"
+        background = "It can continue in the background. tui-loop shows it again."
         self.push_screen(
             AskScreen(
                 f"{hosted} is running here",
-                lines or [[(stays, "")]],
+                lines or [[(background, "")]],
                 [
                     ("b", "keep it running in the background, and quit", "keep"),
                     ("s", "stop it, save the weights, and quit", "stop"),
@@ -307,50 +307,55 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         )
 
     def _stop_and_leave(self, hosted: str) -> None:
-        """Asks the hosted run to stop, and leaves when it has."""
+        """Requests the hosted run to stop, and quits after it has."""
         try:
             self.backend.stop_hosted()
         except (OSError, TuiLoopError) as error:
             fault = error if isinstance(error, TuiLoopError) else file_error(error)
-            message = f"cannot ask {hosted} to stop: {fault.message}"
+            message = f"Cannot stop {hosted}: {fault.message}"
             self.notify(flat(message, 400), severity="error", markup=False)
             return
-        self.notify(f"{hosted} is stopping: the app closes when it has saved")
+        self.notify(f"{hosted} is stopping. The app closes when the weights are saved.")
         self.set_interval(0.2, self._leave_when_done)
 
     def leave_for(self, reason: signal.Signals) -> None:
-        """Leaves the screen for a signal: SIGHUP, the terminal has gone; SIGTERM, an end is due.
+        """Exits the app on SIGHUP, when its terminal was closed, or on SIGTERM.
 
-        Called from a signal handler. What becomes of a hosted run is its owner's to see to.
+        Called from a signal handler. The caller of the app decides what happens to a hosted run.
         """
         if self.left_for != signal.SIGTERM:
             self.left_for = reason
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.exit)
 
-    def _look_for_terminal(self) -> None:
-        """A terminal may go without a signal: its reader would then spin for ever."""
+    def _check_terminal(self) -> None:
+        """Exits if the terminal was closed without a signal; its reader would spin endlessly."""
         if not self._has_terminal():
             self.leave_for(signal.SIGHUP)
 
     def action_detach(self) -> None:
-        """Quits and lets a run that lives here go on in the background."""
+        """Quits; a hosted run continues in the background."""
         self.exit()
 
     def action_suspend_process(self) -> None:
-        """Stops the app until the shell's `fg`; not while a run lives here: it would stop too.
-        Nor where there is no shell: nobody could continue it."""
+        """Suspends the app until the shell's `fg`.
+
+        Not while this process hosts a run, which would be suspended too, and not without a shell,
+        because nothing could continue the app.
+        """
         if hosted := self.backend.hosted():
-            self.notify(f"{hosted} is running here and would stop too: D leaves it running")
+            self.notify(
+                f"{hosted} is running here and would stop too. D quits and leaves it running."
+            )
             return
         if not self._can_stop():
-            self.notify("cannot suspend: no shell is waiting to take over this terminal (q quits)")
+            self.notify("Cannot suspend: no shell is waiting for this terminal. q quits.")
             return
         super().action_suspend_process()
 
     @on(Driver.SignalResume)
     def _draw_again(self) -> None:
-        """The terminal was cleared meanwhile: what has not changed has to be drawn, too."""
+        """Redraws all widgets, because the terminal was cleared meanwhile."""
         self.refresh(layout=True)
 
     def _leave_when_done(self) -> None:
@@ -358,8 +363,10 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
             self.exit()
 
     def edit(self, path: Path, line: int | None = None) -> str:
-        """Opens a file in $EDITOR, at a line where it can, and waits; gives what went wrong, "" if
-        nothing did."""
+        """Opens a file in $EDITOR, at a line if the editor supports it, and waits.
+
+        Returns what went wrong, "" if nothing did.
+        """
         words, stream = opening_words(path, line), self._terminal
         if stream is None:
             return self._run_editor(words, None)
@@ -368,8 +375,10 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
 
     @contextmanager
     def _editor_has_keys(self) -> Iterator[None]:
-        """What interrupts the editor leaves the app alone; while a run lives here, neither is
-        stopped by ctrl+z, which would stop the run too."""
+        """Keeps ctrl+c in the editor from interrupting the app.
+
+        While this process hosts a run, ctrl+z suspends neither: it would suspend the run too.
+        """
         before = signal.signal(signal.SIGINT, lambda *_: None)
         stopped = self.backend.hosted()
         stop = signal.signal(signal.SIGTSTP, signal.SIG_IGN) if stopped else None
@@ -384,11 +393,11 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         try:
             done = subprocess.run(command, stdout=stream, stderr=stream, check=False)
         except OSError as error:
-            return f"{command[0]}: {error.strerror}; set $EDITOR to one that is installed"
+            return f"{command[0]}: {error.strerror}; set $EDITOR to an installed editor"
         return f"{command[0]} ended with code {done.returncode}" if done.returncode else ""
 
     def _handle_exception(self, error: Exception) -> None:
-        """A fault of the app: the traceback goes to a file, without any local variable."""
+        """Ends the app after an error of its own; writes the traceback without local variables."""
         self._return_code = 1
         self.report(error)
         if self._exception is None:
@@ -397,7 +406,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         self._close_messages_no_wait()
 
     def report(self, error: Exception) -> None:
-        """Keeps the first fault; those that follow from it say less."""
+        """Writes the first error to a file; later ones are often caused by it."""
         if self.crash_report is not None:
             return
         report = self.memory.folder / "crash.log"
@@ -411,11 +420,11 @@ if TYPE_CHECKING:
     _SERVICES: type[AppServices] = LoopApp  # mypy compares the app with what its screens use
 
 
-def _collect_again() -> None:
-    """Garbage is collected from now on; a start is faster without.
+def _collect_garbage() -> None:
+    """Turns garbage collection on, which is off during the start to save time.
 
     A full collection visits every reference of the examples in memory, which are not garbage. With
-    a million of them it takes most of a second, and by default it comes every other second.
+    a million of them it takes most of a second, and by default it runs every other second.
     """
     gc.freeze()
     gc.set_threshold(*COLLECTIONS)

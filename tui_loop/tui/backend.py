@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What a start would do. `steps` is None where only the run can know them."""
+    """What a start would do. `steps` is None where only the run can count them."""
 
     number: int
     changes: dict[str, Any]
@@ -236,7 +236,7 @@ class Backend(Protocol):
         """
 
     def holdout_cost(self, loop: LoopFolder, number: int) -> Sequence[str]:
-        """Says what a holdout evaluation does and costs, a sentence each; raises TuiLoopError."""
+        """Describes a holdout evaluation and its cost, a sentence each; raises TuiLoopError."""
 
     def evaluate_holdout(self, loop: LoopFolder, number: int) -> HoldoutRun:
         """Starts evaluating an iteration on the holdout; raises TuiLoopError."""
@@ -254,7 +254,7 @@ class Backend(Protocol):
         """
 
     def auto_preview(self, loop: LoopFolder, start: int | None) -> Sequence[str]:
-        """Says what `auto` would do first, a sentence each; raises TuiLoopError.
+        """Describes what `auto` would do first, a sentence each; raises TuiLoopError.
 
         `start`: the iteration to continue from, None for the best.
         """

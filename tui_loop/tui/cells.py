@@ -1,4 +1,4 @@
-"""Text in cells of a terminal: gated, cut and padded to a width."""
+"""Text for terminal cells: gated, cut and padded to a width."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _FLAT = str.maketrans({"\n": "↵", "\t": " "})
 
 
 class _Cells:
-    """What the process draws on: `is_ascii` where its one terminal has no other signs."""
+    """State of the process's only terminal: `is_ascii` if it shows ASCII alone."""
 
     is_ascii = False
 
 
 def spell_out(is_ascii: bool) -> None:
-    """Whether from now on text is laid out for a terminal of ASCII alone: `->` for an arrow."""
+    """Sets whether text is spelled for a terminal that shows ASCII alone: `->` for an arrow."""
     _Cells.is_ascii = is_ascii
 
 
 def width_of(text: str) -> int:
     """Cells that `text` takes."""
-    return cell_len(_told(text))
+    return cell_len(_spelled(text))
 
 
 def flat(text: str, limit: int = 2_000) -> str:
-    """`text` on one line, gated: what a terminal would obey is visible instead."""
-    return _told(visible(text, limit).translate(_FLAT))
+    """`text` on one line, gated: control characters are shown and have no effect."""
+    return _spelled(visible(text, limit).translate(_FLAT))
 
 
 def sign_for_sign(text: str) -> str:
@@ -41,7 +41,7 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     """`text` in exactly `width` cells; what is too long ends in `…`."""
     if width <= 0:
         return ""
-    text = _told(text)
+    text = _spelled(text)
     size = cell_len(text)
     if size > width:
         return set_cell_size(text, width - 1) + "…"
@@ -49,5 +49,5 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return pad + text if right else text + pad
 
 
-def _told(text: str) -> str:
+def _spelled(text: str) -> str:
     return plain_ascii.words(text, is_cut=True) if _Cells.is_ascii else text

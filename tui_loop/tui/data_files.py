@@ -1,4 +1,4 @@
-"""Data files to choose from while a path is typed, and what a loop on one might be called."""
+"""Data files to choose from while a path is typed, and names for a loop on one."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SEPARATOR = " + "
 """Separates several sources in a field."""
 
 AT_MOST = 2_000
-"""Files of a folder that are offered; of more, the name must be typed."""
+"""Most files of a folder that are offered; the name of any other must be typed."""
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A file or folder that may be taken: `path` as it would be typed, folders ending in `/`."""
+    """A file or folder to choose: `path` as it would be typed, folders ending in `/`."""
 
     path: str
     is_folder: bool = False
@@ -36,7 +36,7 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Offers(msgspec.Struct, frozen=True):
-    """What may follow the text typed so far; `problem` says why a folder could not be read."""
+    """Completions of the text typed so far; `problem`: why a folder could not be read."""
 
     rows: tuple[Offer, ...] = ()
     is_file: bool = False
@@ -84,7 +84,7 @@ def _offers_of_one(root: Path, typed: str, beside: str) -> Offers:
 
 
 def suggested_name(entry: str, taken: Collection[str]) -> str:
-    """A loop's name for a data file, that is not taken; "" where none comes to mind."""
+    """A free loop name for a data file; "" where none can be derived."""
     path = Path(split_source(next(iter(sources_in(entry)), ""))[1])
     suffix = format_of(path) or path.suffix
     for word in (re.sub(f"{re.escape(suffix)}(\\.\\w+)?$", "", path.name, flags=re.I), "loop"):

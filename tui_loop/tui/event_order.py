@@ -1,4 +1,4 @@
-"""Events in order: a key waits for the one before, and every change of a size is sent."""
+"""Events in order: a key waits for the one before, and every resize is sent."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ HOPS = 3
 """Rounds through the focused widget's parents: the key, what it causes, and the new focus."""
 
 READY_SECONDS = 0.01
-"""Between two looks whether a screen takes keys by now, or whether a widget has closed."""
+"""Interval of the checks whether a screen takes keys, or whether a widget has closed."""
 
 PATIENCE_SECONDS = 0.5
-"""A handler that takes longer does not hold up the keyboard."""
+"""Longest time that a key waits for the handlers of the one before."""
 
 
 class KeysInOrder(App[None]):
@@ -38,14 +38,14 @@ class KeysInOrder(App[None]):
             await super().on_event(event)
 
     def begin_typing(self) -> None:
-        """Begins to take keys; called once, when the app is up."""
+        """Starts to deliver keys; called once, when the app is mounted."""
         self.run_worker(self._take_keys(), name="keys", group="keys")
 
     async def _take_keys(self) -> None:
         settled: asyncio.Task[None] | None = None
         while True:
             event = await self._typed.get()
-            if settled is not None:  # the key before may still close what this one is not for
+            if settled is not None:  # it may still close the widget that would get this key
                 with suppress(TimeoutError):
                     await asyncio.wait_for(settled, PATIENCE_SECONDS)
             while not getattr(self.screen, "takes_keys", True):

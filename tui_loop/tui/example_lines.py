@@ -1,4 +1,4 @@
-"""One example as lines to read, with the loss of every token as a strip."""
+"""An example as lines to read, with the loss of every token as a strip of bars."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tui_loop.tui.widgets.styled_lines import Span
 
 BARS = "▁▂▃▄▅▆▇█"
 FULL_NATS = 6.0
-"""A full bar: what a token costs that got one chance in 400."""
+"""The loss of a full bar: the token had a probability of 1 in 400."""
 
 UNLIKELY, HOPELESS = math.log(2), math.log(10)
-"""From these losses on, in nats, a token had less than one chance in two, or in ten."""
+"""Losses in nats of tokens with a probability of 1 in 2, and of 1 in 10."""
 
 Token = tuple[str, float | str]
 
@@ -53,9 +53,9 @@ def worst_first(tokens: Sequence[Token]) -> list[int]:
 def token_lines(
     views: Sequence[tuple[str, TokenLosses]], cursor: int
 ) -> tuple[list[Span], list[Span]]:
-    """The token under the cursor, and what the models gave it; `views` begin with the one shown.
+    """The token under the cursor, and its loss under each model; the first of `views` is shown.
 
-    Two lines whatever the token is: what is below does not move with the cursor.
+    Always two lines, so that the cursor does not move what is below.
     """
     shown = views[0][1].tokens
     text = shown[cursor][0]
@@ -63,18 +63,18 @@ def token_lines(
         (f"{cursor + 1} of {len(shown)}  ", "muted"),
         (f"'{flat(text, 50)}'", "strong"),
     ]
-    told: list[Span] = []
+    values: list[Span] = []
     for name, losses in views:
         same = cursor < len(losses.tokens) and losses.tokens[cursor][0] == text
         value = losses.tokens[cursor][1] if same else None
         figures = f"{loss(value)} ({probability(number(value))})" if same else "other tokens"
         style = _style(value) if value is not None else "muted"
-        told += [(f"{'  ' if told else ''}{name} ", "muted"), (figures, style)]
-    return place, told
+        values += [(f"{'  ' if values else ''}{name} ", "muted"), (figures, style)]
+    return place, values
 
 
 def probability(value: float | None) -> str:
-    """What a loss in nats says of the chance that the token got."""
+    """Returns the probability of a token with this loss in nats, as text."""
     if value is None or math.isnan(value):
         return "?"
     share = 100 * math.exp(-max(value, 0.0))
@@ -104,7 +104,7 @@ def _style(value: float | str) -> str:
     return "bad" if plain >= HOPELESS else "warn" if plain >= UNLIKELY else ""
 
 
-SAID = {
+ANNOTATION_TEXTS = {
     "accepted": "accepted as correct",
     "bad_reference": "marked as a bad reference, not counted",
     "ambiguous": "marked as ambiguous, not counted",
@@ -112,14 +112,14 @@ SAID = {
 Lines = list[list[Span]]
 
 OTHERS_SHOWN = 5
-"""Right answers beside the reference that are shown."""
+"""Most accepted answers that are shown beside the reference."""
 
 PATH = 40
-"""Evaluations of a run that are drawn, the last ones."""
+"""Most evaluations of a run that are drawn, the newest ones."""
 
 
 def example_lines(
-    dossier: ExampleDetail,
+    detail: ExampleDetail,
     whose: int,
     cursor: int,
     width: int,
@@ -127,48 +127,48 @@ def example_lines(
     unfolds: bool = False,
     key: str = "",
 ) -> Lines:
-    """The whole page; `whose` of the token losses, with the cursor on one of their tokens.
+    """All lines of the page; `whose` is the index of the shown token losses, `cursor` a token.
 
-    Reasoning is one line, unless the page `unfolds` it; `key` is the key for that.
+    Reasoning is one line, unless the page `unfolds` it; `key` is the key that does.
     """
-    example = dossier.example
-    lines: Lines = [_head(dossier)]
+    example = detail.example
+    lines: Lines = [_head(detail)]
     lines += [
         [("why      ", "muted"), (f"{found.kind.words}: ", "strong"), (found.evidence, "")]
-        for found in dossier.causes
+        for found in detail.causes
     ]
     lines += [[], [("prompt   ", "muted"), (example.prompt, "")], []]
     reference, output = split_reasoning(example.reference), split_reasoning(example.output or "")
-    answers = _answers(example, reference.answer, output.answer, dossier.outcome)
+    answers = _answers(example, reference.answer, output.answer, detail.outcome)
     for answer, text in zip(answers, (reference.reasoning, output.reasoning), strict=True):
         lines += _after_reasoning(answer, text, key, unfolds=unfolds)
         if answer is answers[0]:
             lines += _other_references(example)
-    lines += [[], *_heat(dossier, whose, cursor, width), []]
-    lines.append([("output   ", "muted"), (_generation(dossier), "")])
-    if len(dossier.path.steps) > 1:
-        lines.append(_path(dossier))
-    if len(dossier.history) > 1:
-        lines += [[], *_history(dossier)]
-    if dossier.annotation.notes:
+    lines += [[], *_heat(detail, whose, cursor, width), []]
+    lines.append([("output   ", "muted"), (_generation(detail), "")])
+    if len(detail.path.steps) > 1:
+        lines.append(_path(detail))
+    if len(detail.history) > 1:
+        lines += [[], *_history(detail)]
+    if detail.annotation.notes:
         lines += [[]]
         lines += [
             [("note     ", "muted"), (each.note, ""), (f"  {each.by}", "muted")]
-            for each in dossier.annotation.notes
+            for each in detail.annotation.notes
         ]
     return lines
 
 
-def _head(dossier: ExampleDetail) -> list[Span]:
-    example = dossier.example
-    sign, style = OUTCOMES[dossier.outcome]
-    parts: list[Span] = [(f"{sign} {dossier.outcome}", style)]
-    if dossier.annotation.verdict:
-        parts.append((f"  {FLAG} {SAID[dossier.annotation.verdict]}", "changed"))
-    if dossier.shift is not Shift.UNKNOWN:
-        recorded = "as recorded " if dossier.annotation.verdict else ""
-        shift = dossier.shift.replace("-", " ")
-        parts.append((f", {recorded}{shift} against {dossier.against}", ""))
+def _head(detail: ExampleDetail) -> list[Span]:
+    example = detail.example
+    sign, style = OUTCOMES[detail.outcome]
+    parts: list[Span] = [(f"{sign} {detail.outcome}", style)]
+    if detail.annotation.verdict:
+        parts.append((f"  {FLAG} {ANNOTATION_TEXTS[detail.annotation.verdict]}", "changed"))
+    if detail.shift is not Shift.UNKNOWN:
+        recorded = "as recorded " if detail.annotation.verdict else ""
+        shift = detail.shift.replace("-", " ")
+        parts.append((f", {recorded}{shift} against {detail.against}", ""))
     if example.score is not None and example.score not in (0.0, 1.0):
         parts.append((f"  score {example.score:.2f}", ""))
     parts.append((f"  loss {loss(example.loss)} a token", ""))
@@ -177,7 +177,7 @@ def _head(dossier: ExampleDetail) -> list[Span]:
 
 
 def _other_references(example: Example) -> Lines:
-    """The further answers that count as right; of many, the first."""
+    """The other accepted answers; of many, the first."""
     others = example.other_references
     lines: Lines = [[("or       ", "muted"), (other, "")] for other in others[:OTHERS_SHOWN]]
     if len(others) > OTHERS_SHOWN:
@@ -200,7 +200,7 @@ def _after_reasoning(answer: list[Span], text: str, key: str, *, unfolds: bool) 
 
 
 def _answers(example: Example, reference: str, output: str, outcome: Outcome) -> Lines:
-    """Both answers, with what differs in brackets where anything is the same."""
+    """Reference and output; where they share any text, brackets mark the differences."""
     if example.output is None:
         return [
             [("wanted   ", "muted"), (reference, "")],
@@ -226,35 +226,35 @@ def _answers(example: Example, reference: str, output: str, outcome: Outcome) ->
     return [wanted, said]
 
 
-def _heat(dossier: ExampleDetail, whose: int, cursor: int, width: int) -> Lines:
-    if not dossier.tokens:
+def _heat(detail: ExampleDetail, whose: int, cursor: int, width: int) -> Lines:
+    if not detail.tokens:
         return [[("tokens   ", "muted"), ("their losses are not on this machine", "muted")]]
-    shown = dossier.tokens[whose % len(dossier.tokens)]
-    others = [each for each in dossier.tokens if each is not shown]
+    shown = detail.tokens[whose % len(detail.tokens)]
+    others = [each for each in detail.tokens if each is not shown]
     heat = heat_lines(shown.tokens.tokens, cursor, max(20, width - 9))
     head: Span = (f"{_short(shown.name)[:8]:<9}", "muted")
     lines: Lines = [[head if not at else (" " * 9, ""), *line] for at, line in enumerate(heat)]
-    if all(each.number != dossier.iteration for each in dossier.tokens):
+    if all(each.number != detail.iteration for each in detail.tokens):
         lines.insert(
             0, [("tokens   ", "muted"), ("its own losses are not on this machine", "muted")]
         )
     views = [(_short(each.name), each.tokens) for each in (shown, *others)]
     at = min(max(cursor, 0), len(shown.tokens.tokens) - 1)
-    place, told = token_lines(views, at)
-    return [*lines, [("token    ", "muted"), *place], [(" " * 9, ""), *told]]
+    place, values = token_lines(views, at)
+    return [*lines, [("token    ", "muted"), *place], [(" " * 9, ""), *values]]
 
 
 def _short(name: str) -> str:
-    """`iter 2` for `iteration 2`: three models stand in one line of 80 columns."""
+    """`iter 2` for `iteration 2`, so that three models fit into 80 columns."""
     return flat(name).replace("iteration", "iter")
 
 
-def _generation(dossier: ExampleDetail) -> str:
-    example = dossier.example
+def _generation(detail: ExampleDetail) -> str:
+    example = detail.example
     if example.output is None:
         return "nothing was generated"
-    limit = f" of {dossier.max_new_tokens}" if dossier.max_new_tokens is not None else ""
-    end = f"ended by the limit{limit}" if example.truncated else "ended by itself"
+    limit = f" of {detail.max_new_tokens}" if detail.max_new_tokens is not None else ""
+    end = f"stopped at the limit{limit}" if example.truncated else "ended before the limit"
     cut = (
         f"; {example.prompt_cut} tokens of the prompt's start were cut"
         if example.prompt_cut
@@ -265,38 +265,38 @@ def _generation(dossier: ExampleDetail) -> str:
     return f"{tokens}{end}{cut}"
 
 
-def _path(dossier: ExampleDetail) -> list[Span]:
-    """The loss over the run's evaluations, and what it came to."""
-    path, told = dossier.path, learned(dossier.path)
+def _path(detail: ExampleDetail) -> list[Span]:
+    """The loss over the run's evaluations, and whether the example was learned."""
+    path, result = detail.path, learned(detail.path)
     highest = max((each for each in path.losses if math.isfinite(each)), default=0.0) or 1.0
     bars = "".join(bar_of(each / highest) for each in path.losses[-PATH:])
-    style = {"forgotten": "bad", "never learned": "warn"}.get(told, "")
+    style = {"forgotten": "bad", "never learned": "warn"}.get(result, "")
     first, last = path.losses[0], path.losses[-1]
     return [
         ("run      ", "muted"),
         (bars, "eval"),
         (f"  loss {loss(first)} at step {path.steps[0]}, ", "muted"),
         (f"{loss(last)} at {path.steps[-1]}: ", "muted"),
-        (told, style),
+        (result, style),
     ]
 
 
-def _history(dossier: ExampleDetail) -> Lines:
-    return [_then(each, is_this=each.point.number == dossier.iteration) for each in dossier.history]
+def _history(detail: ExampleDetail) -> Lines:
+    return [_past(each, is_this=each.point.number == detail.iteration) for each in detail.history]
 
 
-def _then(then: PastOutcome, *, is_this: bool) -> list[Span]:
-    moment = then.point
+def _past(past: PastOutcome, *, is_this: bool) -> list[Span]:
+    point = past.point
     outcome = Outcome.UNSCORED
-    if moment.passed is not None:
-        outcome = Outcome.PASSED if moment.passed else Outcome.FAILED
+    if point.passed is not None:
+        outcome = Outcome.PASSED if point.passed else Outcome.FAILED
     sign, style = OUTCOMES[outcome]
-    said = "" if then.output is None else flat(answer_of(then.output).strip(), 300) or "(empty)"
-    new = "  under another reference than before" if moment.is_new_segment else ""
+    said = "" if past.output is None else flat(answer_of(past.output).strip(), 300) or "(empty)"
+    new = "  with a new reference" if point.is_new_segment else ""
     return [
-        (f"{'▸' if is_this else ' '} {moment.number:<3} ", "accent" if is_this else "muted"),
+        (f"{'▸' if is_this else ' '} {point.number:<3} ", "accent" if is_this else "muted"),
         (f"{sign} ", style),
-        (f"{loss_text(moment.loss):>7}  ", "muted"),
+        (f"{loss_text(point.loss):>7}  ", "muted"),
         (said, ""),
         (new, "warn"),
     ]

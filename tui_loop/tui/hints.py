@@ -1,4 +1,4 @@
-"""Hints in the app's words: the key to press in place of a command to type."""
+"""Hints for the app: keys to press in place of commands to type."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ ACTIONS_OF: Mapping[str, tuple[str, ...]] = {
 def in_keys(text: str, keymap: dict[str, str]) -> str:
     """Returns `text` with the keys for each command that it names: `press C, then ]`.
 
-    `keymap` has the keys that the user has changed. A command that has no key stays a command, and
-    the text says that a shell takes it.
+    `keymap` has the keys that the user has changed. A command without a key stays a command, with
+    `(in a shell)` after it.
     """
     return rendered(text, lambda name, arguments: _keys(name, arguments, keymap))
 
@@ -58,6 +58,6 @@ def _keys(name: str, arguments: str, keymap: dict[str, str]) -> str:
     keys = [
         keys_of(BY_ID[action], keymap) for action in ACTIONS_OF.get(f"{name} {option}".strip(), ())
     ]
-    if not keys or not all(keys):  # no such action, or the user has taken its key away
+    if not keys or not all(keys):  # no such action, or the user has removed its key
         return f"{PROGRAM} {name} {arguments}".rstrip() + " (in a shell)"
     return "press " + ", then ".join(each[0] for each in keys)

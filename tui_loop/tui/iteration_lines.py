@@ -1,4 +1,4 @@
-"""An iteration as lines: some below the list, all of it on a screen."""
+"""An iteration as lines: a few below the list, and all on a screen."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PERCENT = ("score", "macro_f1")
 VERDICT_STYLES = {"✓": "good", "✗": "bad", "≈": "warn"}
 
 ERROR_SIGNS = 100
-"""Of an error in the note, so that its hint has room; enter reads all of it."""
+"""Characters of an error in the note, so that its hint has room; enter shows all of it."""
 
 REASON_LINES, REASON_INDENT = 2, 10
-"""A longer reason is cut, so that what follows it is seen; enter reads all of it."""
+"""A longer reason is cut, so that the next lines have room; enter shows all of it."""
 
 SIGNS = {
     "queued": ("○ queued", "muted"),
@@ -58,9 +58,9 @@ def state_part(iteration: Iteration, snapshot: LoopSnapshot) -> Span:
 
 
 def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> list[list[Span]]:
-    """Why an iteration is, and what can be said of it; the draft if there is none.
+    """The reason of an iteration, its error or result and its verdict; None is the draft.
 
-    `width`: cells of a line; 0 where it is not known yet, and nothing is cut.
+    `width`: cells of a line; 0 while it is not known, when nothing is cut.
     """
     reason = REASON_LINES * (width - REASON_INDENT - 4)  # words do not fill a line
     longest = reason if width > REASON_INDENT + 4 else 2_000
@@ -69,13 +69,13 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
             return [[(" ✗ ", "bad"), (snapshot.draft_problem or snapshot.problem, "bad")]]
         why = snapshot.draft.why or "no reason given yet: a writes one"
         because = [(" because: ", "muted"), (flat(why, longest), "")]
-        return [because, [(" r runs it, 2 edits it", "muted")]]
+        return [because, [(" r runs the draft. 2 edits it.", "muted")]]
     lines: list[list[Span]] = []
     because = [(" because: ", "muted"), (flat(iteration.decision, longest), "")]
-    if iteration.error:  # what to do next comes before what cannot be changed any more
+    if iteration.error:  # the next action comes before a reason that is history
         message = str(iteration.error.get("message") or "")
         if iteration.state == "unreadable" and len(message) > ERROR_SIGNS:
-            message = _by_its_name(message)
+            message = _with_short_path(message)
         message = flat(message, ERROR_SIGNS + 1)
         lines.append([(" ✗ ", "bad"), (message, "bad")])
         if hint := iteration.error.get("hint"):
@@ -84,10 +84,12 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
             lines.append([(f" {reached}", "muted")])
     elif iteration.state in RESUMABLE:
         reached = reached_words(iteration) or f"{iteration.state} before its first step"
-        resumes = " resumes from its newest checkpoint"
+        resumes = " resumes from the newest checkpoint."
         lines.append([(f" {reached}: ", "muted"), ("R", "accent"), (resumes, "muted")])
     elif iteration.state == "queued" and snapshot.live is None:
-        lines.append([(" it has not begun: ", "muted"), ("R", "accent"), (" runs it", "muted")])
+        lines.append(
+            [(" It has not started. ", "muted"), ("R", "accent"), (" starts it.", "muted")]
+        )
     if iteration.decision:
         lines.append(because)
     if compared := snapshot.comparisons.get(iteration.number):
@@ -100,21 +102,21 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
     return lines
 
 
-def _by_its_name(message: str) -> str:
-    """A fault of a file, `PATH: what`, with no more of its path than its folder and its name."""
+def _with_short_path(message: str) -> str:
+    """Shortens the path in a file's error message, `PATH: what`, to folder and name."""
     path, _, what = message.partition(": ")
     name = "/".join(path.rsplit("/", 2)[-2:])
     return f"…/{name}: {what}" if "/" in path else message
 
 
 def verdict_line(verdict: str) -> list[Span]:
-    """What became of the prediction that the iteration was made on."""
+    """Returns the line on whether the prediction for the iteration was right."""
     sign, _, words = verdict_words(verdict)
     return [(f" {sign} ", VERDICT_STYLES.get(sign, "")), (flat(words, 200), "muted")]
 
 
 def claim_in_words(compared: Comparison) -> str:
-    """Returns what can be said of a change, and what it rests on."""
+    """Returns the claim about a change, and the runs and examples behind it."""
     if compared.change is None:
         return f"against {compared.a}: nothing to compare"
     if compared.is_identical:
@@ -133,7 +135,7 @@ def claim_in_words(compared: Comparison) -> str:
 
 
 def claim_style(compared: Comparison | None) -> str:
-    """Good and bad are said only of what is more than consistent with it."""
+    """Returns `good` or `bad` for an established change, "" for one that may be noise."""
     if compared is None:
         return ""
     return {"better": "good", "worse": "bad"}.get(compared.claim, "")
@@ -175,15 +177,15 @@ def detail_lines(
         lines += [[], [(f"took {duration(iteration.duration_s)}, {attempts}", "muted")]]
         if iteration.system is not None:
             lines.append([(system_words(iteration.system), "muted")])
-    lines += [[], [("notes", "strong"), ("  e writes them", "muted")]]
+    lines += [[], [("notes", "strong"), ("  e edits them", "muted")]]
     lines.append([(notes or "(none yet)", "" if notes else "muted")])
     return lines
 
 
 def _change(name: str, pair: Any) -> list[Span]:
     if isinstance(pair, dict):
-        told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in pair.items())
-        return [(fit(f"  {name}", 40), ""), (told, "changed")]
+        text = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in pair.items())
+        return [(fit(f"  {name}", 40), ""), (text, "changed")]
     if isinstance(pair, (list, tuple)) and len(pair) == 2:
         before, after = (flat(brief(each), 200) for each in pair)
         return [(fit(f"  {name}", 40), ""), (f"{before} → {after}", "changed")]

@@ -1,4 +1,4 @@
-"""Answers requests in a thread, one at a time; only the newest one counts."""
+"""Handles requests in a thread, one at a time; only the newest one counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LatestOnlyWorker(Generic[Request, Response]):
         self._wake = asyncio.Event()
 
     def request(self, request: Request, *, again: bool = False) -> bool:
-        """Makes a request and returns at once; gives whether it differs from the last one."""
+        """Makes a request without waiting; returns whether it differs from the last one."""
         if not again and request == self._requested:
             return False
         self._requested = request

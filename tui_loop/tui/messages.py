@@ -18,7 +18,7 @@ SIGNS: dict[Severity, str] = {"information": "", "warning": "! ", "error": "✗ 
 
 
 class Message(msgspec.Struct):
-    """A message of this session; `count` says how often it came in a row."""
+    """A message of this session; `count`: how often it was shown in a row."""
 
     text: str
     severity: Severity
@@ -29,7 +29,7 @@ class Message(msgspec.Struct):
 class MessageLine(App[None]):
     """An app that shows the newest message in one line, over the frame above the footer.
 
-    A message goes with the screen that it was shown on, after some seconds, or with esc.
+    A message disappears with its screen, after some seconds, or with esc.
     """
 
     CSS = """

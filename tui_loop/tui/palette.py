@@ -18,8 +18,10 @@ TITLE_LENGTH = 60
 
 
 class Palette(CommandPalette):
-    """Textual's palette, which crashes in a terminal of a few cells: its list cannot wrap lines to
-    no width, and looks for the line under the cursor where it has laid out none."""
+    """Textual's palette, made safe for a terminal of a few cells.
+
+    Textual's list crashes there: at a width of 0 it has no lines, and reads the one at the cursor.
+    """
 
     DEFAULT_CSS = "CommandList { min-width: 8; }"
 
@@ -29,7 +31,7 @@ class Palette(CommandPalette):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A line of the palette. `also`: another text that finds it, such as the id of an action."""
+    """A line of the palette. `also`: another text that matches, such as the id of an action."""
 
     text: str
     help: str

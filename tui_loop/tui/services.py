@@ -12,7 +12,7 @@ from tui_loop.tui.settings import Memory
 
 
 class AppServices(Protocol):
-    """Protocol of the app as its screens know it, beside what every Textual app has."""
+    """Protocol of the app for its screens, in addition to Textual's App."""
 
     @property
     def keys(self) -> dict[str, str]:
@@ -28,7 +28,7 @@ class AppServices(Protocol):
 
     @property
     def crash_report(self) -> Path | None:
-        """The file that the first fault was written to."""
+        """The file with the traceback of the first error."""
 
     def open_loop(self, loop: LoopFolder, number: int | None = None) -> None:
         """Shows the workbench on a loop, in place of whatever was open."""
@@ -40,7 +40,7 @@ class AppServices(Protocol):
         """Opens a file in $EDITOR and waits; returns what went wrong, "" if nothing did."""
 
     def report(self, error: Exception) -> None:
-        """Writes the traceback of the first fault to a file."""
+        """Writes the traceback of the first error to a file."""
 
 
 def services_of(widget: Widget) -> AppServices:

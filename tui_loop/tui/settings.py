@@ -24,13 +24,13 @@ from tui_loop.tui.actions import BY_ID
 THEMES = ("dark", "light", "terminal")
 
 RENAMED = {"config.find": "app.search", "log.search": "app.search"}
-"""Ids of earlier versions, which key configs may still have."""
+"""Ids of earlier versions that a settings file may still have, and their new ids."""
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """`theme` None: what was used last; `ascii` None: what the locale says.
+    """`theme` None: the one used last; `ascii` None: as the locale requires.
 
-    `warnings`: what is wrong with the file and does not keep the app from starting.
+    `warnings`: faults of the file that do not keep the app from starting.
     """
 
     keys: dict[str, str] = {}
@@ -43,9 +43,9 @@ NAMES = ("keys", "theme", "ascii")
 
 
 def settings_file() -> Path:
-    """Where the user's settings are, there or not."""
-    told = os.environ.get("TUI_LOOP_CONFIG")
-    return Path(told) if told else user_config_path("tui-loop", appauthor=False) / "config.toml"
+    """Returns the path of the user's settings, which may not exist."""
+    chosen = os.environ.get("TUI_LOOP_CONFIG")
+    return Path(chosen) if chosen else user_config_path("tui-loop", appauthor=False) / "config.toml"
 
 
 def read_settings(path: Path) -> Settings:
@@ -55,20 +55,20 @@ def read_settings(path: Path) -> Settings:
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            f"{path}: cannot be read", "correct it in an editor, or move it away"
-        ) from error
+        raise BadInput(f"{path}: cannot be read", "fix it in an editor, or move it away") from error
     table = from_toml(text, str(path))
     for name in table:
         if name not in NAMES:
             known = ", ".join(NAMES)
-            raise BadInput(f"{path}: {name}: no such setting", f"there are {known}")
+            raise BadInput(f"{path}: {name}: no such setting", f"the settings are {known}")
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{path}: {error}", "correct that line in an editor") from error
+        raise BadInput(f"{path}: {error}", "fix that line in an editor") from error
     if settings.theme is not None and settings.theme not in THEMES:
-        raise BadInput(f"{path}: theme: no {settings.theme!r}", f"one of {', '.join(THEMES)}")
+        raise BadInput(
+            f"{path}: theme: no theme {settings.theme!r}", f"use one of {', '.join(THEMES)}"
+        )
     keys, warnings = _checked_keys(settings.keys, path)
     return msgspec.structs.replace(settings, keys=keys, warnings=warnings)
 
@@ -89,21 +89,23 @@ def _checked_keys(keys: dict[str, str], path: Path) -> tuple[dict[str, str], lis
             hint = f"did you mean {close[0]}?" if close else "tui-loop keys lists the ids"
             warnings.append(f"{path}: keys.{written!r}: no such action; {hint}")
         if not all(part.strip() for part in key.split(",")):
-            raise BadInput(f"{path}: keys.{written!r}: names no key", 'for example "ctrl+r"')
+            raise BadInput(
+                f"{path}: keys.{written!r}: has no key", 'give one, for example "ctrl+r"'
+            )
     taken: dict[tuple[str, str], str] = {}
     for action in BY_ID.values():
         for key in known.get(action.id, action.keys).split(","):
             other = taken.setdefault((action.scope, key.strip()), action.id)
             if other != action.id:
                 raise BadInput(
-                    f"{path}: keys: {key.strip()} would be both {other} and {action.id}",
+                    f"{path}: keys: {key.strip()} is the key of both {other} and {action.id}",
                     "give one of them another key",
                 )
     return known, warnings
 
 
 class Memory:
-    """What the app remembers between two sessions; a file that cannot be used is left out."""
+    """What the app remembers between two sessions; an unusable file is ignored."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.folder = user_state_folder()

@@ -1,4 +1,4 @@
-"""The header: which loop, model and data, what is running, how far, how fast, on what machine."""
+"""The header: loop, model and data, and the live run with progress, speed and machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui_loop.tui.cells import flat, width_of
 from tui_loop.tui.widgets.bar import Piece
 
 RATE_POINTS = 20
-"""Logs over which the speed is taken."""
+"""Number of logs that the speed is averaged over."""
 
 GAP = "  "
 
@@ -80,7 +80,7 @@ def _data_parts(snapshot: LoopSnapshot) -> list[HeaderPart]:
 
 
 def run_parts(snapshot: LoopSnapshot, now: float) -> list[HeaderPart]:
-    """Returns what the header says of the live run."""
+    """Returns the parts of the header on the live run."""
     view = snapshot.live
     assert view is not None
     run = view.run

@@ -26,14 +26,14 @@ PLAIN = "tui_loop_plain"
 
 def is_ascii_locale() -> bool:
     """Whether the user's locale has no UTF-8; Python's own UTF-8 mode does not count."""
-    told = next((os.environ[n] for n in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(n)), "")
-    if told:
-        return "utf" not in told.lower()
+    name = next((os.environ[n] for n in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(n)), "")
+    if name:
+        return "utf" not in name.lower()
     return "utf" not in (locale.getlocale()[1] or "").lower() and not sys.flags.utf8_mode
 
 
 def plain(error: UnicodeError) -> tuple[str, int]:
-    """An ASCII sign of the same width for what ASCII lacks; a codec's error handler."""
+    """Error handler of a codec: replaces other signs by ASCII ones of the same width."""
     assert isinstance(error, UnicodeEncodeError)
     signs = error.object[error.start : error.end]
     return "".join(SIGNS.get(sign, "?" * width_of(sign)) for sign in signs), error.end
@@ -52,7 +52,7 @@ def require_terminal() -> None:
 
 
 class _Screen(io.FileIO):
-    """The terminal's descriptor: writes go out whole, and a terminal that has gone takes all."""
+    """The terminal's descriptor: writes are never partial, and ignored once it is closed."""
 
     def write(self, data: Any) -> int:
         rest = memoryview(data).cast("B")
@@ -72,8 +72,8 @@ class Terminal:
         self.stream = stream
         self._kept = kept
 
-    def let_go(self) -> None:
-        """Nothing of this process reads or writes the terminal from here on."""
+    def detach(self) -> None:
+        """Detaches this process from the terminal; later reads and writes do not reach it."""
         with suppress(OSError):
             self.stream.flush()
         void = os.open(os.devnull, os.O_RDWR)
@@ -84,7 +84,7 @@ class Terminal:
 
 @contextmanager
 def own_terminal(log: Path, *, ascii_only: bool) -> Iterator[Terminal]:
-    """The terminal for the app alone; meanwhile 1 and 2 end in `log`."""
+    """Reserves the terminal for the app; meanwhile descriptors 1 and 2 write to `log`."""
     sys.stdout.flush()
     sys.stderr.flush()
     screen = os.dup(1 if os.isatty(1) else 2)
@@ -111,7 +111,7 @@ def own_terminal(log: Path, *, ascii_only: bool) -> Iterator[Terminal]:
 
 
 def _open_log(path: Path) -> int:
-    """The file that stray output goes to; the void where there is no room for one."""
+    """Opens the file for stray output, or /dev/null where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -124,8 +124,8 @@ def driver_on(
 ) -> type[LinuxDriver]:
     """A driver that draws on `stream`.
 
-    `can_stop`: whether a shell waits that would continue the app. `is_ending`: whether the app is
-    about to leave the screen for a signal.
+    `can_stop`: whether a shell is waiting that could continue the app. `is_ending`: whether the
+    app is about to exit because of a signal.
     """
 
     class TerminalDriver(LinuxDriver):
@@ -135,7 +135,7 @@ def driver_on(
 
         @property
         def _is_suspended(self) -> bool:
-            """Whether the terminal has been given back to the shell."""
+            """Whether the shell has the terminal again."""
             return self._must_signal_resume
 
         def _sigtstp_application(self, *arguments: Any) -> None:
@@ -146,14 +146,14 @@ def driver_on(
         def _sigcont_application(self, *arguments: Any) -> None:
             """Sets the screen up again, unless the app is ending.
 
-            The shell's `bg` stops the app again, since it may not draw then. SIGSTOP left the
-            screen set up: without an end of its threads there would be two to read the keys.
+            After the shell's `bg` the app suspends itself again, since it may not draw. After
+            SIGSTOP the screen is still set up: its threads end first, or two would read the keys.
             """
             if is_ending() or not self._auto_restart:  # or an editor has the screen
                 return
             if _is_in_background(self.fileno):
                 os.kill(os.getpid(), signal.SIGSTOP)
-                return  # whatever continued it has called this again
+                return  # the next SIGCONT calls this method again
             if not self._is_suspended:
                 self.suspend_application_mode()
                 self._must_signal_resume = True
@@ -164,7 +164,7 @@ def driver_on(
                 super().disable_input()
 
         def stop_application_mode(self) -> None:
-            """Puts the terminal in order; an app that ends while suspended leaves it alone."""
+            """Restores the terminal, except where the app ends while it is suspended."""
             if not self._is_suspended:
                 super().stop_application_mode()
 
@@ -182,7 +182,7 @@ def _is_in_background(terminal: int) -> bool:
     """Whether the terminal belongs to another job."""
     try:
         return os.tcgetpgrp(terminal) != os.getpgrp()
-    except OSError:  # it has gone
+    except OSError:  # it was closed
         return False
 
 
@@ -210,7 +210,9 @@ def opening_words(
 ) -> list[str]:
     """The command for $VISUAL, else $EDITOR, else vi; an unknown editor gets the path alone."""
     words = _editor(os.environ if environ is None else environ)
-    place = str(path) if not str(path).startswith("-") else f"./{path}"  # no option of the editor
+    place = (
+        str(path) if not str(path).startswith("-") else f"./{path}"
+    )  # or an editor takes it for an option
     if line is None or line < 1:
         return [*words, place]
     name = os.path.basename(words[0]).lower().partition(".")[0]  # vim.basic, code.exe
@@ -230,7 +232,7 @@ def _editor(environ: Mapping[str, str]) -> list[str]:
         command = environ.get(name, "")
         try:
             words = shlex.split(command)
-        except ValueError:  # a quote without its other half
+        except ValueError:  # an unclosed quote
             words = command.split()
         if words and words[0]:
             return words

@@ -1,7 +1,7 @@
 """The app's colours: few, and with one meaning each.
 
-`dark` and `light` bring their own; `terminal` takes the sixteen that the terminal has. Every
-theme says the same things by the same names: train, eval, good, bad, changed, muted.
+`dark` and `light` define their own; `terminal` uses the sixteen colours of the terminal. Every
+theme has the same names with the same meaning: train, eval, good, bad, changed, muted.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ _TERMINAL = {
 }
 
 VARIABLES = _DARK
-"""What a theme that says nothing of its own means by them."""
+"""The values for a theme that does not define them."""
 
 THEMES = (
     Theme(
@@ -137,10 +137,10 @@ THEMES = (
 
 
 def styles_of(app: App[Any]) -> dict[str, Style]:
-    """The style of every style in the app's theme; `""` is plain text.
+    """Returns the styles of the app's theme by name; `""` is plain text.
 
-    One look-up for all lines: as component classes, each of the many widgets that paint would
-    have every style styled anew whenever a style is applied.
+    They are no component classes, because Textual would compute all of those again for each widget
+    whenever it applies styles.
     """
     variables = {**VARIABLES, **app.theme_variables}
 

@@ -330,7 +330,7 @@ def test_a_step_that_a_diagnosis_names_is_shown_large() -> None:
         host.pane.show(a_run())
         host.pane.action_toggle_grid()
         await host.settle(pilot)
-        host.pane.look_at("loop/3", 17)
+        host.pane.show_step("loop/3", 17)
         await host.settle(pilot)
         assert not host.pane.is_grid
         assert "step 17 " in host.text

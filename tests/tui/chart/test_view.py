@@ -58,10 +58,10 @@ def test_no_stored_value_breaks_a_view(stored: object) -> None:
 
 def test_esc_takes_away_the_cursor_and_then_the_zoom() -> None:
     view = ChartView(zoom=(1, 9), y=(0.0, 1.0), cursor=4, log=True)
-    without_cursor = views.left(view)
+    without_cursor = views.without_innermost(view)
     assert without_cursor == ChartView(zoom=(1, 9), y=(0.0, 1.0), log=True)
-    assert views.left(without_cursor) == ChartView(log=True)
-    assert views.left(ChartView(log=True)) == ChartView(log=True)
+    assert views.without_innermost(without_cursor) == ChartView(log=True)
+    assert views.without_innermost(ChartView(log=True)) == ChartView(log=True)
 
 
 def test_another_x_axis_shows_the_same_points() -> None:

@@ -435,7 +435,7 @@ def test_each_run_shows_the_value_of_its_own_nearest_point() -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         sparse = [Point(step, None, {"loss": step / 10}, 0.0) for step in (1, 40, 80)]
         host.chart.show(a_run(), (a_run(key="x/1", metrics=sparse, evaluations=()),))
-        host.chart.look_at("support-intents/3", 55)
+        host.chart.show_step("support-intents/3", 55)
         await pilot.pause()
         assert "╌╌ 1: 4.000 at 40" in host.text()[1]
 
@@ -585,7 +585,7 @@ def test_a_live_run_is_drawn_at_most_once_a_second_and_its_last_points_in_time()
         assert host.chart.refreshes == before
         assert host.chart._later is not None
         host.chart._later.stop()
-        host.chart._draw_what_came()
+        host.chart._redraw_later()
         assert host.chart.refreshes > before
         await pilot.pause()
         assert "train 0.020" in host.text()[-1]
@@ -626,7 +626,7 @@ def test_every_action_works_on_any_run(run: ChartRun, ascii_only: bool) -> None:
 def test_a_run_over_it_that_lacks_the_x_axis_is_named_without_a_curve() -> None:
     async def steps(host: Host, pilot: Pilot[None]) -> None:
         host.chart.show(timed(), (a_run(key="x/1", evaluations=()),))
-        host.chart.look_over("tokens")
+        host.chart.set_axis("tokens")
         await pilot.pause()
         assert "train ── 3  ╌╌ 1 has no tokens" in host.text()[1]
         assert not [1 for row in host.plot().rows[2:] for _, role in row if role == "overlay-1"]

@@ -30,7 +30,7 @@ class Canvas:
             self._cells[row][column] = (sign, role)
 
     def lay(self, lines: Iterable[str], left: int, top: int, role: str) -> None:
-        """Puts the signs of `lines` over what is there; their blanks leave it as it is."""
+        """Draws `lines` over the cells; blanks in them change nothing."""
         for row, line in enumerate(lines, top):
             cells = self._cells[row]
             for column, sign in enumerate(line, left):
@@ -38,7 +38,7 @@ class Canvas:
                     cells[column] = (sign, role)
 
     def write(self, column: int, row: int, text: str, role: str) -> None:
-        """Puts `text`, blanks and wide characters included; what goes beyond the edge is cut."""
+        """Writes `text` with its blanks and wide characters, cut at the edge."""
         cells = self._cells[row]
         for sign in text:
             size = cell_len(sign)
@@ -75,13 +75,13 @@ GAP = 2
 """Cells between two entries."""
 
 SHARE = 5
-"""A chart of so many rows has a line of legend at most, one of twice as many has two."""
+"""Rows of a chart for each line of its legend."""
 
 
 class Entry(msgspec.Struct, frozen=True):
     """An entry of a legend: texts with their roles, which are shown as a whole or not at all.
 
-    `room`: the cells that it takes when there is a cursor, about.
+    `room`: about the cells that it takes while there is a cursor.
     """
 
     parts: Sequence[Cell]
@@ -92,7 +92,7 @@ class Entry(msgspec.Struct, frozen=True):
         return sum(cell_len(text) for text, _ in self.parts)
 
     def in_ascii(self) -> Entry:
-        """The entry without any other sign."""
+        """The entry with `?` for other characters."""
         parts = [(text.encode("ascii", "replace").decode(), role) for text, role in self.parts]
         return Entry(parts, self.room)
 
@@ -107,7 +107,7 @@ def legend_lines(legend: Sequence[Entry], note: str, width: int, rows: int) -> i
 
 
 def draw_legend(canvas: Canvas, legend: Sequence[Entry], note: str, lines: int) -> None:
-    """Writes as many entries as have room in `lines` lines, how many have none, and `note`."""
+    """Writes the entries that fit into `lines` lines, the number of the others, and `note`."""
     width, entries = canvas.width - 1, list(legend)
     end = _text(note)
     while entries and len(_packed([each.width for each in (*entries, *end)], width)) > lines:

@@ -1,4 +1,4 @@
-"""Runs as a chart knows them: their points as series, and the styles of those over another."""
+"""Runs of a chart: their points as series, and the styles of overlays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tui_loop.tui.chart.plot import OVERLAYS, Curve
 from tui_loop.tui.chart.view import Range
 
 PIECE = 20_000
-"""Points that are taken over at once: 20 ms, after which keys have their turn."""
+"""Points that are processed at once, in about 20 ms, so that keys are not delayed."""
 
 LABEL_WIDTH = 24  # of a run's label in the border and the legend
 
@@ -69,10 +69,10 @@ class Curves:
         self.train = Track()
         self.evaluated, self.system = Track(self.train), Track(self.train)
         self.is_behind = False
-        """Whether the run had points that `follow` has yet to take over."""
+        """Whether the run has points that `follow` has not processed yet."""
 
     def follow(self, run: ChartRun | None) -> bool:
-        """Takes over what is new, at most PIECE points of each kind; whether anything is."""
+        """Processes at most PIECE new points of each kind; returns whether anything changed."""
         before, self.run = _identity(self.run), run
         moved = self.is_behind = False
         for track, points in (
@@ -86,7 +86,7 @@ class Curves:
 
     @property
     def version(self) -> tuple[object, ...]:
-        """What changes with the run, or where points were replaced; not where some were added."""
+        """Changes when the run or its old points are replaced, but not when points are added."""
         tracks = (self.train, self.evaluated, self.system)
         return _identity(self.run), self.style, *(track.replaced for track in tracks)
 
@@ -96,7 +96,7 @@ class Curves:
 
     @property
     def main(self) -> Track:
-        """The track that the cursor moves on: training, or what there is instead of it."""
+        """The track that the cursor moves on: training, else evaluations, else samples."""
         tracks = (self.train, self.evaluated, self.system)
         return next((track for track in tracks if track.steps), self.train)
 
@@ -106,9 +106,9 @@ class Curves:
         return self.main.steps
 
     def bad(self, axis: Axis) -> list[int]:
-        """The places at which any value, of whichever metric, was not finite, or the run diverged.
+        """The places where a value of any metric was not finite, or the run diverged.
 
-        After the weights have gone NaN the loss may read 0.0; the gradient's norm shows it.
+        Once the weights are NaN, the loss may be 0.0; the gradient norm shows the divergence.
         """
         at = self.run.diverged_at if self.run else None
         bad = {*self.train.nonfinite, *self.evaluated.nonfinite, *([] if at is None else [at])}
@@ -128,7 +128,7 @@ class Curves:
         return [axis for axis in AXES if self.main.has(axis)]
 
     def track_of(self, metric: str) -> Track:
-        """The track with a metric that is not one of evaluations alone."""
+        """The track with a metric that is not only in evaluations."""
         if metric in self.train.names or metric in self.evaluated.names:
             return self.train
         return self.system
@@ -141,7 +141,7 @@ class Curves:
         return None if self.is_system(metric) else evaluated_name(metric, self.evaluated.names)
 
     def drawn(self, metric: str, axis: Axis, weight: float) -> Curve:
-        """What is drawn of a metric; nothing where the run does not have the axis."""
+        """The curve of a metric; empty where the run does not have the axis."""
         if not self.main.has(axis):
             return Curve(style=self.style)
         track, name = self.track_of(metric), self.evaluated_name(metric)
@@ -153,7 +153,7 @@ class Curves:
         return Curve(line, raw, points, self.style)
 
     def latest(self, metric: str) -> Found | None:
-        """The newest step and value of a metric, of evaluations where it has no other."""
+        """The newest step and value of a metric, from evaluations where it has no other."""
         found = self.track_of(metric).latest(metric)
         return found or self.evaluated.latest(metric)
 
@@ -170,14 +170,17 @@ class Curves:
 
 
 class Runs:
-    """The run that is shown, and those over it, each with a style that it keeps."""
+    """The shown run and its overlays, each with a style that it keeps."""
 
     def __init__(self) -> None:
         self.run = Curves()
         self.over: list[Curves] = []
 
     def follow(self, run: ChartRun | None, overlays: Sequence[ChartRun]) -> bool:
-        """Takes over what is new; whether anything is. A run is not drawn over itself."""
+        """Processes new points and runs; returns whether anything changed.
+
+        A run is not drawn over itself.
+        """
         moved = self.run.follow(run)
         known = {each.run.key: each for each in self.over if each.run}
         wanted = {each.key: each for each in overlays if run is None or each.key != run.key}
@@ -202,7 +205,7 @@ class Runs:
         return any(each.run is not None and each.run.is_live for each in (self.run, *self.over))
 
     def shown(self, *, overlay: bool) -> list[Curves]:
-        """The run, and those over it if they are to be drawn."""
+        """The run, and with `overlay` those over it."""
         return [self.run, *self.over] if overlay else [self.run]
 
     def whole(self, metric: str, axis: Axis, *, overlay: bool) -> Range | None:
@@ -213,7 +216,7 @@ class Runs:
 
 
 def _free_style(shown: Sequence[Curves]) -> int:
-    """The first style that the fewest of the overlays have."""
+    """The first of the styles that the fewest overlays have."""
     used = [each.style for each in shown]
     return min(range(1, OVERLAYS + 1), key=lambda style: (used.count(style), style))
 

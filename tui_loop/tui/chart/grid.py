@@ -1,4 +1,4 @@
-"""All metrics of a run at once, as small charts in rows and columns."""
+"""All metrics of a run as small charts in rows and columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEAST_WIDTH, LEAST_HEIGHT = 30, 7
 """Cells of a small chart with its heading; more if there is room."""
 
 TURN_SECONDS = 0.015
-"""Charts are drawn for so long at once, one at least; then keys have their turn."""
+"""Longest time to draw charts at once (at least one), so that keys are not delayed."""
 
 
 class SmallChart(msgspec.Struct, frozen=True):
@@ -39,9 +39,9 @@ class SmallChart(msgspec.Struct, frozen=True):
 
 
 class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
-    """Small charts of the metrics of the large one. It draws those in sight that changed.
+    """Small charts of all metrics of the large one. It draws those in sight that changed.
 
-    Its keys are those of the pane around it: scrolling alone would leave the cursor behind.
+    Its keys are those of the pane around it, because scrolling would leave the cursor behind.
 
     The zoom of the x axis, the scale, smoothing and overlays are those of the large chart.
     """
@@ -75,7 +75,7 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
         self.drawings = 0
 
     def show(self) -> None:
-        """Shows what the large chart has now."""
+        """Shows the runs and the view of the large chart."""
         names, metric = self._chart.runs.run.names(), self._chart.metric
         if names != self._names:
             self._names = names
@@ -102,7 +102,7 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
         return all(self._is_current(name) for name in self._in_sight())
 
     def move(self, columns: int, rows: int = 0) -> None:
-        """Moves the cursor so many charts on, and so many rows of charts down."""
+        """Moves the cursor by a number of charts to the right, and of rows down."""
         if self._names:
             at = self._index() + columns + rows * self.columns
             last = len(self._names) - 1
@@ -112,7 +112,7 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
                 self._pick(last)
 
     def page(self, by: int) -> None:
-        """Moves the cursor so many screens on."""
+        """Moves the cursor by a number of screens."""
         self.move(0, by * max(self._visible_rows, 2))
 
     def end(self, *, is_last: bool) -> None:
@@ -152,7 +152,7 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
         self._draw_soon()
 
     def notify_style_update(self) -> None:
-        """Colours changed: what was drawn is styled anew."""
+        """Drops the charts that were drawn in the old colours."""
         super().notify_style_update()
         self._drawn = {}
         self._draw_soon()
@@ -201,8 +201,8 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
 
     def _legend(self, width: int) -> Strip:
         chart = self._chart
-        look = ASCII if chart.ascii_only else UNICODE
-        entries = words.run_keys(chart.runs.shown(overlay=chart.view.overlay), look)
+        signs = ASCII if chart.ascii_only else UNICODE
+        entries = words.run_keys(chart.runs.shown(overlay=chart.view.overlay), signs)
         base = self.rich_style
         segments, used = [Segment(" ", base)], 1
         for entry in entries:
@@ -227,7 +227,7 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
 
     @property
     def _room(self) -> int:
-        """Cells beside a scrollbar, whether there is one or not: the columns must not jump."""
+        """Cells beside a scrollbar, whether there is one or not: the columns must not move."""
         return max(1, self.size.width - self.scrollbar_size_vertical)
 
     @property
@@ -282,14 +282,20 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
         return self.is_attached and all(each.display for each in around)
 
     def _draw_some(self) -> None:
-        """Draws charts in sight that changed, until the turn is over."""
+        """Draws charts in sight that changed, until the time is over."""
         self._turn = None
         runs = self._chart.runs
-        if not self._is_shown or not self.size.height or runs.is_behind:  # more is to come at once
+        if (
+            not self._is_shown or not self.size.height or runs.is_behind
+        ):  # more points follow at once
             return
         ends = time.monotonic() + TURN_SECONDS
         for name in list(self._in_sight()):
-            for step in (self._is_current, self._prepare, self._draw):  # each takes a part of it
+            for step in (
+                self._is_current,
+                self._prepare,
+                self._draw,
+            ):  # each takes a part of the time
                 if step(name):
                     break
                 if time.monotonic() > ends:
@@ -307,7 +313,7 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
         return drawn is not None and drawn.version == self._version(name)
 
     def _version(self, name: str) -> object:
-        """What a chart is drawn from: size, view, and how many points its curves have."""
+        """What a chart depends on: size, view, and the number of points of its curves."""
         chart = self._chart
         view = msgspec.structs.replace(chart.view, metric=name, cursor=None, y=None, layout="grid")
         shown = chart.runs.shown(overlay=view.overlay)

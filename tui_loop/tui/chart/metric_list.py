@@ -1,4 +1,4 @@
-"""The list of a run's metrics beside the large chart: latest value and recent course of each."""
+"""The list of metrics beside the large chart, each with its latest value and a sparkline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.styled_lines import Span
 
 TURN_SECONDS = 0.015
-"""Sparklines are drawn for so long at once, one at least; then keys have their turn."""
+"""Longest time to draw sparklines at once (at least one), so that keys are not delayed."""
 
 SYSTEM = "system"
 VALUE_WIDTH, SPARK_WIDTH = 8, 6
@@ -29,7 +29,7 @@ class MetricRow(msgspec.Struct, frozen=True):
     metric: str | None
     label: str
     value: str = ""
-    course: str = ""
+    spark: str = ""
     is_finite: bool = True
 
 
@@ -90,11 +90,11 @@ class MetricList(RowList):
             self.pointer(index),
             (fit(row.label, room), style),
             (" " + fit(row.value, VALUE_WIDTH, right=True), "" if row.is_finite else "bad"),
-            (f" {row.course}", "train"),
+            (f" {row.spark}", "train"),
         ]
 
     def on_click(self, event: events.Click) -> None:
-        """Picks the row under the mouse; unlike other lists, this one has a border of its own."""
+        """Selects the row under the mouse; unlike other lists, this one has a border of its own."""
         event.prevent_default()
         offset = event.get_content_offset(self)
         index = -1 if offset is None else offset.y + round(self.scroll_y)
@@ -112,12 +112,12 @@ class MetricList(RowList):
             found = curves.latest(metric)
             value = metric_text(metric, found[1]) if found else ""
             is_finite = found is None or abs(found[1]) < float("inf")
-            course = self._known.get(metric, (None, ""))[1] or " " * SPARK_WIDTH
-            rows.append(MetricRow(metric, metric_label(metric), value, course, is_finite))
+            spark = self._known.get(metric, (None, ""))[1] or " " * SPARK_WIDTH
+            rows.append(MetricRow(metric, metric_label(metric), value, spark, is_finite))
         return rows
 
     def _draw_some(self) -> None:
-        """Draws sparklines of metrics that have new points, until the turn is over."""
+        """Draws sparklines of metrics that have new points, until the time is over."""
         self._turn = None
         curves, ends = self._curves, time.monotonic() + TURN_SECONDS
         if curves is None or curves.is_behind:
@@ -131,7 +131,7 @@ class MetricList(RowList):
             if self._known.get(row.metric, (None, ""))[0] != version:
                 drawn = sparkline(series, SPARK_WIDTH, ascii_only=self._ascii_only)
                 self._known[row.metric] = version, drawn
-                self._rows[index] = msgspec.structs.replace(row, course=drawn)
+                self._rows[index] = msgspec.structs.replace(row, spark=drawn)
                 self._refresh_row(index)
             if time.monotonic() > ends:
                 self._turn = self.set_timer(0.001, self._draw_some)

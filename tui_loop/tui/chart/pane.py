@@ -54,7 +54,7 @@ class KeyedChart(LossChart):
 
 
 WIDE = 90
-"""From so many cells on, the list of metrics has room beside the chart, else it is below it."""
+"""Least cells of a pane with the list of metrics beside the chart; else it is below it."""
 
 
 class ChartPane(ChartActions, Pane):
@@ -111,7 +111,7 @@ class ChartPane(ChartActions, Pane):
 
     @property
     def view(self) -> ChartView:
-        """How the shown run is looked at."""
+        """The view of the shown run."""
         return self._chart.view
 
     @property
@@ -124,25 +124,25 @@ class ChartPane(ChartActions, Pane):
         return self._layout == "list" or (self._layout == "auto" and self.size.width >= WIDE)
 
     def show(self, run: ChartRun | None, overlays: Sequence[ChartRun] = ()) -> None:
-        """Draws `run` with `overlays` over it; nothing happens if none of them has anything new."""
+        """Draws `run` with `overlays` over it, if any of them has changed."""
         self._chart.show(run, overlays)
 
     def restore(self, view: ChartView) -> None:
-        """Takes over settings that were remembered."""
+        """Restores remembered settings."""
         self._choices = view.to_json()
-        self._chart.look(views.with_choices_of(self._chart.view, view))
+        self._chart.set_view(views.with_choices_of(self._chart.view, view))
         self._lay_out()
 
-    def look_at(self, key: str, step: int) -> None:
+    def show_step(self, key: str, step: int) -> None:
         """Shows a step of a run, shown or not yet, in the large chart."""
         if self.is_grid:
             self.action_toggle_grid()
-        self._chart.look_at(key, step)
+        self._chart.show_step(key, step)
 
     def leave_view(self) -> bool:
-        """Leaves the innermost view: cursor, zoom, a chart opened from the grid; if there is one.
+        """Leaves the cursor, else the zoom, else a chart that was opened from the grid.
 
-        Returns whether there was one.
+        Returns whether there was one of them.
         """
         if self._chart.leave_view():
             return True
@@ -219,7 +219,7 @@ class ChartPane(ChartActions, Pane):
         self._returns_to_grid = True
 
     def _set_layout(self, layout: Layout) -> None:
-        self._chart.look(msgspec.structs.replace(self._chart.view, layout=layout))
+        self._chart.set_view(msgspec.structs.replace(self._chart.view, layout=layout))
         self._lay_out()
 
     def _lay_out(self) -> None:

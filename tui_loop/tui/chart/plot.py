@@ -1,8 +1,8 @@
 """A chart as cells of characters with roles. The only user of plotext.
 
 plotext draws the frame, the ticks and every line, each in a layer of its own, and the layers are
-laid over one another here. It is given places from 0 to 1 only, so no value is too large for it
-nor too close to another, and a few points a column, so its cost does not grow with the run.
+drawn over one another here. It gets places from 0 to 1 only, so no value is too large or too close
+to another, and a few points per column, so its cost does not grow with the run.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FRAME_IN_ASCII = str.maketrans("│─┤┬└┴┼", "|-+++++")
 _LEAST_WIDTH, _LEAST_HEIGHT = 8, 3  # of a canvas; a smaller one gets the room of the axes too
 
 
-class Look(msgspec.Struct, frozen=True):
+class ChartSigns(msgspec.Struct, frozen=True):
     """The signs of a chart; a cell has `dots` columns of a line's dots.
 
     `lines`, `keys`, `points` and `dashes` have an element for the run itself and for each style
@@ -51,7 +51,7 @@ class Look(msgspec.Struct, frozen=True):
     below: str
 
 
-UNICODE = Look(
+UNICODE = ChartSigns(
     dots=2,
     raw="braille",
     lines=("braille",) * (1 + OVERLAYS),
@@ -64,7 +64,7 @@ UNICODE = Look(
     above="▲",
     below="▼",
 )
-ASCII = Look(
+ASCII = ChartSigns(
     dots=1,
     raw=".",
     lines=("*", "+", "=", "%", "#"),
@@ -80,7 +80,7 @@ ASCII = Look(
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """What is drawn of a run: a line, the logged values behind it if it is smoothed, evaluations.
+    """The curve of a run: a line, the logged values behind a smoothed one, and evaluations.
 
     All values are finite. `style` 0 is the run itself, 1 to OVERLAYS are those over it.
     """
@@ -96,7 +96,7 @@ class Curve(msgspec.Struct, frozen=True):
         return self.raw if self.raw.xs else self.line
 
     def roles(self) -> tuple[str, str, str]:
-        """The roles of the three."""
+        """The roles of line, logged values and evaluations."""
         if self.style == 0:
             return "train", "train-raw", "eval"
         return f"overlay-{self.style}", f"overlay-{self.style}-raw", f"overlay-{self.style}"
@@ -123,11 +123,11 @@ class ChartSpec(msgspec.Struct, frozen=True):
     is_small: bool = False
 
     @property
-    def look(self) -> Look:
+    def signs(self) -> ChartSigns:
         return ASCII if self.ascii else UNICODE
 
     def logged(self) -> list[Series]:
-        """The values as they were logged, of all curves; smoothed ones are among them."""
+        """The values as they were logged, of all curves; also of smoothed lines."""
         every = (part for each in self.curves for part in (each.logged, each.points))
         return [series for series in every if series.xs]
 
@@ -156,7 +156,7 @@ class _Area(msgspec.Struct, frozen=True):
 
 
 def warm_up() -> None:
-    """Imports plotext, which takes longer than the first frame may; for a thread of its own."""
+    """Imports plotext in advance, in a thread, because it would delay the first frame."""
     importlib.import_module("plotext")
 
 
@@ -164,7 +164,7 @@ def plot(spec: ChartSpec, width: int, height: int) -> Plot:
     """The chart of `spec` in `width` x `height` cells; with nothing to draw, an empty frame."""
     if width < 1 or height < 1:
         return Plot([], 0, 0)
-    look = spec.look
+    signs = spec.signs
     shown = spec.shown or shown_range(spec.logged(), spec.low, spec.high, log=spec.log)
     scale = Scale(shown.low, shown.high, spec.log) if shown else None
     above, below = _outside(spec, shown) if shown else (0, 0)
@@ -188,20 +188,20 @@ def plot(spec: ChartSpec, width: int, height: int) -> Plot:
         for role, lines in _layers(spec, scale, area):
             canvas.lay(lines, left, area.top, role)
     for column in {column_of(place, spec.low, spec.high, columns) for place in bad}:
-        canvas.put(left + column, top, look.bad, "bad")
+        canvas.put(left + column, top, signs.bad, "bad")
     if top:
         draw_legend(canvas, spec.legend, note, top)
     if spec.cursor is not None and spec.low <= spec.cursor <= spec.high:
         column = left + column_of(spec.cursor, spec.low, spec.high, columns)
         for row in range(top, height - foot):
-            canvas.put_if_free(column, row, look.cursor, "cursor")
+            canvas.put_if_free(column, row, signs.cursor, "cursor")
         if foot:
-            canvas.put(column, height - foot, look.foot, "cursor")
+            canvas.put(column, height - foot, signs.foot, "cursor")
     return Plot(canvas.rows(), left, columns, above, below)
 
 
 def not_on_log(spec: ChartSpec) -> int:
-    """How many values of the run in sight are not above 0, so have no place on a log scale."""
+    """How many values of the run in sight have no place on a log scale: those not above 0."""
     if not spec.log or not spec.curves:
         return 0
     run = spec.curves[0]
@@ -214,7 +214,7 @@ def not_on_log(spec: ChartSpec) -> int:
 
 
 def _outside(spec: ChartSpec, shown: Shown) -> tuple[int, int]:
-    """How many logged values are above and below what is shown."""
+    """How many logged values are above and below the shown range."""
     found = [
         outside(
             each.positive(spec.low, spec.high) if spec.log else each, spec.low, spec.high, shown
@@ -250,23 +250,23 @@ class _Drawn:
 
     def __init__(self, curve: Curve, spec: ChartSpec, scale: Scale, area: _Area) -> None:
         self._curve, self._spec, self._scale, self._area = curve, spec, scale, area
-        self._look, self._roles = spec.look, curve.roles()
+        self._signs, self._roles = spec.signs, curve.roles()
         self._beyond: list[tuple[int, bool]] = []
 
     def raw(self) -> tuple[str, list[str]]:
-        places = self._places(self._curve.raw, self._look.dots)
-        return self._roles[1], self._text(self._look.raw, places, joined=False)
+        places = self._places(self._curve.raw, self._signs.dots)
+        return self._roles[1], self._text(self._signs.raw, places, joined=False)
 
     def line(self) -> tuple[str, list[str]]:
-        """The smoothed line has the middle of each column; one of logged values both extremes."""
+        """A smoothed line has the middle of each column, a line of logged values both extremes."""
         is_smoothed = bool(self._curve.raw.xs)
-        places = self._places(self._curve.line, self._look.dots, is_mean=is_smoothed)
+        places = self._places(self._curve.line, self._signs.dots, is_mean=is_smoothed)
         style = self._curve.style
-        lines = self._text(self._look.lines[style], places, joined=True)
-        return self._roles[0], dashed(lines, self._look.dashes[style])
+        lines = self._text(self._signs.lines[style], places, joined=True)
+        return self._roles[0], dashed(lines, self._signs.dashes[style])
 
     def points(self) -> tuple[str, list[str]]:
-        sign = self._look.points[self._curve.style]
+        sign = self._signs.points[self._curve.style]
         return self._roles[2], self._text(sign, self._places(self._curve.points, 1), joined=False)
 
     def marks(self) -> Iterator[tuple[str, list[str]]]:
@@ -276,7 +276,7 @@ class _Drawn:
             edge = [[" "] * columns for _ in range(rows)]
             for column, is_above in self._beyond:
                 edge[0 if is_above else -1][column] = (
-                    self._look.above if is_above else self._look.below
+                    self._signs.above if is_above else self._signs.below
                 )
             yield self._roles[0], ["".join(row) for row in edge]
 

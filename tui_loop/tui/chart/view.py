@@ -1,4 +1,4 @@
-"""How a run is looked at: metric, axes, smoothing, zoom and cursor, and how keys change them."""
+"""The view of a run: metric, axes, smoothing, zoom and cursor, and how keys change them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Layout = Literal["auto", "single", "list", "grid"]
 """`auto`: the list of metrics beside the chart where there is room for it."""
 
 WEIGHTS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
-_LEAST_SPAN = 2  # places; a closer look shows nothing more
-_LEAST_SHARE = 1e-6  # of the values of a run: floats have not many more digits
+_LEAST_SPAN = 2  # places; a narrower range shows nothing more
+_LEAST_SHARE = 1e-6  # of the values of a run: floats have few more digits
 
 
 class ChartView(msgspec.Struct, frozen=True):
-    """What belongs to the eye and not to the run.
+    """The settings of a chart.
 
     `zoom` None is the whole history, `y` None the range of the values in it. Both and `cursor`,
     a step, belong to one run; the other fields hold for all runs of a loop.
@@ -47,7 +47,7 @@ class ChartView(msgspec.Struct, frozen=True):
         return self.zoom or whole
 
     def to_json(self) -> dict[str, Any]:
-        """What is remembered of a loop: everything that does not belong to one run."""
+        """The settings to remember for a loop: those that do not belong to one run."""
         values: dict[str, Any] = msgspec.to_builtins(self)
         return {name: value for name, value in values.items() if name not in _OF_A_RUN}
 
@@ -56,7 +56,7 @@ _OF_A_RUN = ("zoom", "y", "cursor")
 
 
 def view_from(stored: object) -> ChartView:
-    """The view that `to_json` gave; a value that is no such setting has its default."""
+    """The view from `to_json`, with defaults for invalid values."""
     known: dict[str, Any] = {}
     for field in msgspec.structs.fields(ChartView):
         if isinstance(stored, dict) and field.name in stored and field.name not in _OF_A_RUN:
@@ -70,7 +70,7 @@ def view_from(stored: object) -> ChartView:
 
 
 def with_choices_of(view: ChartView, choices: ChartView) -> ChartView:
-    """`view` of a run with the settings of the loop as `choices` has them.
+    """`view` of a run with the settings of the loop from `choices`.
 
     Its zoom belongs to its x axis, and its range of values to the metric and scale.
     """
@@ -88,8 +88,8 @@ def without_zoom(view: ChartView) -> ChartView:
     return msgspec.structs.replace(view, zoom=None, y=None)
 
 
-def left(view: ChartView) -> ChartView:
-    """`view` without the innermost thing that was set for a run: the cursor, then the zoom."""
+def without_innermost(view: ChartView) -> ChartView:
+    """`view` without the cursor, or if there is none, without the zoom."""
     if view.cursor is not None:
         return msgspec.structs.replace(view, cursor=None)
     return without_zoom(view)
@@ -115,7 +115,7 @@ def with_metric(view: ChartView, metric: str) -> ChartView:
 
 
 def with_next_metric(view: ChartView, names: Sequence[str], by: int = 1) -> ChartView:
-    """`view` of a metric before or after the one that is drawn, round and round."""
+    """`view` of a metric before or after the one that is drawn, in a circle."""
     if not names:
         return view
     place = names.index(metric_of(view, names)) + by
@@ -128,7 +128,7 @@ def axis_of(view: ChartView, available: Sequence[Axis]) -> Axis:
 
 
 def next_axis(axis: Axis, available: Sequence[Axis]) -> Axis:
-    """The x axis after `axis`, of those that a run has, round and round."""
+    """The x axis after `axis`, of those that a run has, in a circle."""
     order = [each for each in AXES if each in available]
     return order[(order.index(axis) + 1) % len(order)]
 
@@ -163,7 +163,7 @@ def zoomed(
     new = max(span // 2, least, _LEAST_SPAN) if closer else span * 2
     if closer and new >= span:
         return view
-    if not closer and new >= 0.9 * (whole[1] - whole[0]):  # halves are whole steps: no odd rest
+    if not closer and new >= 0.9 * (whole[1] - whole[0]):  # rounding may leave it slightly smaller
         return msgspec.structs.replace(view, zoom=None)
     anchor = around
     if anchor is None or not low <= anchor <= high:
@@ -190,7 +190,9 @@ def zoomed_y(view: ChartView, shown: Shown, *, closer: bool, around: float) -> C
     place = scale.place(min(max(around, low), high))
     low, high = scale.value(-place), scale.value(2 - place)
     unzoomed = Scale(shown.low, shown.high, view.log)
-    if Scale(low, high, view.log).height >= 0.98 * unzoomed.height:  # no odd rest of rounding
+    if (
+        Scale(low, high, view.log).height >= 0.98 * unzoomed.height
+    ):  # rounding may leave it slightly smaller
         return msgspec.structs.replace(view, y=None)
     return msgspec.structs.replace(view, y=(low, high))
 
@@ -208,10 +210,10 @@ class Places(msgspec.Struct, frozen=True):
 
 
 def with_cursor_moved(view: ChartView, places: Places, by: int) -> ChartView:
-    """`view` with the cursor on the logged step at least `by` columns on, left where negative.
+    """`view` with the cursor on a logged step at least `by` columns to the right, or left.
 
-    The first move puts the cursor on the last logged step in sight. A zoomed view follows the
-    cursor where that leaves it.
+    The first move puts the cursor on the last logged step in sight. A zoomed view scrolls to
+    keep the cursor in sight.
     """
     low, high = view.shown(places.whole)
     steps, xs, columns = places.steps, places.xs, places.columns
@@ -251,7 +253,7 @@ def nearest_index(places: Sequence[int], place: int) -> int:
 
 
 def _followed(view: ChartView, cursor: int) -> ChartView:
-    """`view` moved as far as its zoom needs to have the place `cursor` in sight."""
+    """`view` scrolled so that the place `cursor` is in sight."""
     if view.zoom is None:
         return view
     low, high = view.zoom

@@ -29,9 +29,9 @@ from tui_loop.tui.chart.plot import ASCII, OVERLAYS, UNICODE, ChartSpec, Plot, n
 from tui_loop.tui.chart.view import ChartView, Places, Range
 
 PIECE_SECONDS, REDRAW_SECONDS = 0.01, 1.0
-"""Between two pieces of a long run, and between two drawings while points arrive."""
+"""Seconds between two pieces of a long run, and between two drawings while points arrive."""
 
-FAR = 10  # columns of a far move of the cursor
+FAR = 10  # columns of a long move of the cursor
 
 ROLES = (
     *("axis", "muted", "train", "train-raw", "eval", "cursor", "bad"),
@@ -44,36 +44,36 @@ class ChartActions:
 
     @property
     def chart(self) -> LossChart:
-        """The chart that they act on."""
+        """The chart that the actions change."""
         raise NotImplementedError
 
     def action_toggle_log(self) -> None:
         view = self.chart.view
-        self.chart.look(msgspec.structs.replace(view, log=not view.log, y=None))
+        self.chart.set_view(msgspec.structs.replace(view, log=not view.log, y=None))
 
     def action_toggle_clip(self) -> None:
         view = self.chart.view
-        self.chart.look(msgspec.structs.replace(view, clip=not view.clip, y=None))
+        self.chart.set_view(msgspec.structs.replace(view, clip=not view.clip, y=None))
 
     def action_toggle_overlay(self) -> None:
         view = self.chart.view
-        self.chart.look(msgspec.structs.replace(view, overlay=not view.overlay))
+        self.chart.set_view(msgspec.structs.replace(view, overlay=not view.overlay))
 
     def action_next_x_axis(self) -> None:
-        self.chart.look_over(views.next_axis(self.chart.axis, self.chart.runs.run.axes()))
+        self.chart.set_axis(views.next_axis(self.chart.axis, self.chart.runs.run.axes()))
 
     def action_smooth_more(self) -> None:
-        self.chart.look(views.with_weight(self.chart.view, 1))
+        self.chart.set_view(views.with_weight(self.chart.view, 1))
 
     def action_smooth_less(self) -> None:
-        self.chart.look(views.with_weight(self.chart.view, -1))
+        self.chart.set_view(views.with_weight(self.chart.view, -1))
 
     def action_next_metric(self) -> None:
-        self.chart.look(views.with_next_metric(self.chart.view, self.chart.runs.run.names()))
+        self.chart.set_view(views.with_next_metric(self.chart.view, self.chart.runs.run.names()))
 
     def action_reset_view(self) -> None:
         view = self.chart.view
-        self.chart.look(msgspec.structs.replace(views.without_zoom(view), cursor=None))
+        self.chart.set_view(msgspec.structs.replace(views.without_zoom(view), cursor=None))
 
     def action_zoom_in(self) -> None:
         self.chart.zoom(closer=True)
@@ -101,14 +101,14 @@ class ChartActions:
 
 
 class LossChart(ChartActions, Widget, can_focus=True):
-    """The chart of a run. It draws when data, size or view change, and at no other time.
+    """The chart of a run. It draws only when data, size or view change.
 
     Zoom and cursor are kept for each `ChartRun.key`; everything else holds for all runs. Keys are
     bound elsewhere.
     """
 
     number = "3 "
-    """What its title begins with."""
+    """The start of its title."""
 
     ALLOW_SELECT = False  # a click sets the cursor
     DEFAULT_CSS = """
@@ -147,7 +147,7 @@ class LossChart(ChartActions, Widget, can_focus=True):
         self.runs = Runs()
         self._key, self._views = "", dict[str, ChartView]()
         self._view = ChartView()
-        self._held: dict[str, tuple[object, Shown]] = {}
+        self._fixed: dict[str, tuple[object, Shown]] = {}
         self._plot: Plot | None = None
         self._plot_size: Size | None = None
         self._strips: list[Strip] = []
@@ -164,10 +164,10 @@ class LossChart(ChartActions, Widget, can_focus=True):
         return self
 
     def show(self, run: ChartRun | None, overlays: Sequence[ChartRun] = ()) -> None:
-        """Draws `run` with `overlays` over it; nothing happens if none of them has anything new.
+        """Draws `run` with `overlays` over it, if any of them has changed.
 
-        A long run is taken over in pieces, with turns for keys in between. New points of a live
-        run are drawn at most once a second.
+        A long run is processed in pieces, so that keys are not delayed. New points of a live run
+        are drawn at most once a second.
         """
         keys = [each.key for each in (*((run,) if run else ()), *overlays)]
         before = [each.run.key for each in self.runs.shown(overlay=True) if each.run]
@@ -198,23 +198,23 @@ class LossChart(ChartActions, Widget, can_focus=True):
             self._drawn_at = now
             self._redraw()
         elif self._later is None:
-            self._later = self.set_timer(left, self._draw_what_came)
+            self._later = self.set_timer(left, self._redraw_later)
 
-    def _draw_what_came(self) -> None:
+    def _redraw_later(self) -> None:
         self._later = None
         self._drawn_at = time.monotonic()
         self._redraw()
 
-    def look_at(self, key: str, step: int) -> None:
+    def show_step(self, key: str, step: int) -> None:
         """Puts the cursor of a run, shown or not yet, on a step of its whole history."""
         view = msgspec.structs.replace(self._view, zoom=None, y=None, cursor=step)
         self._views[key] = view
         if key == self._key:
-            self.look(view)
+            self.set_view(view)
 
     @property
     def view(self) -> ChartView:
-        """How the shown run is looked at."""
+        """The view of the shown run."""
         return self._view
 
     @property
@@ -227,8 +227,8 @@ class LossChart(ChartActions, Widget, can_focus=True):
         """The x axis that is drawn."""
         return views.axis_of(self._view, self.runs.run.axes())
 
-    def look(self, view: ChartView) -> None:
-        """Changes how the shown run is looked at."""
+    def set_view(self, view: ChartView) -> None:
+        """Changes the view of the shown run."""
         if view == self._view:
             return
         self._view = self._views[self._key] = view
@@ -236,17 +236,17 @@ class LossChart(ChartActions, Widget, can_focus=True):
 
     def choose(self, metric: str) -> None:
         """Draws another metric."""
-        self.look(views.with_metric(self._view, metric))
+        self.set_view(views.with_metric(self._view, metric))
 
-    def look_over(self, axis: Axis) -> None:
+    def set_axis(self, axis: Axis) -> None:
         """Changes the x axis; the points in sight and the cursor stay."""
         track = self.runs.run.main
-        self.look(views.with_axis(self._view, axis, track.xs(self.axis), track.xs(axis)))
+        self.set_view(views.with_axis(self._view, axis, track.xs(self.axis), track.xs(axis)))
 
     def leave_view(self) -> bool:
-        """Takes away the cursor, or else the zoom; whether there was one of them."""
+        """Removes the cursor, else the zoom; returns whether there was one of them."""
         before = self._view
-        self.look(views.left(before))
+        self.set_view(views.without_innermost(before))
         return self._view != before
 
     def zoom(self, *, closer: bool, around: int | None = None) -> None:
@@ -255,7 +255,9 @@ class LossChart(ChartActions, Widget, can_focus=True):
             xs = self.runs.run.main.xs(self.axis)
             least = 2 * (whole[1] - whole[0]) // max(len(xs) - 1, 1)
             around = self.cursor if around is None else around
-            self.look(views.zoomed(self._view, whole, closer=closer, around=around, least=least))
+            self.set_view(
+                views.zoomed(self._view, whole, closer=closer, around=around, least=least)
+            )
 
     def zoom_y(self, *, closer: bool) -> None:
         """Shows half or twice the values, around the one at the cursor or the newest one."""
@@ -268,12 +270,12 @@ class LossChart(ChartActions, Widget, can_focus=True):
         if series.xs:
             at = spec.high if spec.cursor is None else spec.cursor
             value = series.values[views.nearest_index(series.xs, at)]
-        self.look(views.zoomed_y(self._view, spec.shown, closer=closer, around=value))
+        self.set_view(views.zoomed_y(self._view, spec.shown, closer=closer, around=value))
 
     def move_cursor(self, by: int) -> None:
-        """Moves the cursor by so many columns."""
+        """Moves the cursor by a number of columns."""
         if places := self._places():
-            self.look(views.with_cursor_moved(self._view, places, by))
+            self.set_view(views.with_cursor_moved(self._view, places, by))
 
     @property
     def cursor(self) -> int | None:
@@ -287,7 +289,7 @@ class LossChart(ChartActions, Widget, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         column = self._column_of(event)
         if column is not None and (places := self._places()):
-            self.look(views.with_cursor_at(self._view, places, column))
+            self.set_view(views.with_cursor_at(self._view, places, column))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         self._wheel(event, closer=True)
@@ -296,7 +298,7 @@ class LossChart(ChartActions, Widget, can_focus=True):
         self._wheel(event, closer=False)
 
     def notify_style_update(self) -> None:
-        """Colours changed: what was drawn is styled anew."""
+        """Drops the cells that were drawn in the old colours."""
         super().notify_style_update()
         self._strips, self._styles = [], {}
 
@@ -355,7 +357,7 @@ class LossChart(ChartActions, Widget, can_focus=True):
         return self.runs.whole(self.metric, self.axis, overlay=self._view.overlay)
 
     def _drawn(self) -> Plot:
-        """The chart in the widget's size, drawn anew only if something changed."""
+        """The chart in the widget's size, drawn again only if something changed."""
         if self._plot is None or self._plot_size != self.size:
             self._plot_size, self._strips = self.size, []
             nothing = words.nothing_to_draw(self.runs.run)
@@ -368,7 +370,7 @@ class LossChart(ChartActions, Widget, can_focus=True):
         return self._plot
 
     def spec_of(self, metric: str, view: ChartView) -> ChartSpec | None:
-        """What is drawn of a metric in a view, None where no run has a point."""
+        """The chart of a metric in a view, None where no run has a point."""
         axis = self.axis
         whole = self.runs.whole(metric, axis, overlay=view.overlay)
         if whole is None:
@@ -387,7 +389,7 @@ class LossChart(ChartActions, Widget, can_focus=True):
         )
         values = shown_range(spec.logged(), low, high, log=view.log, clip=view.clip)
         if values and view.zoom:
-            values = self._held_range(metric, view, values)
+            values = self._fixed_range(metric, view, values)
         return msgspec.structs.replace(spec, shown=values)
 
     def _spec(self) -> ChartSpec | None:
@@ -396,21 +398,21 @@ class LossChart(ChartActions, Widget, can_focus=True):
         if spec is None:
             return None
         shown = Shown(*view.y, is_clipped=True) if view.y else spec.shown
-        look = ASCII if self.ascii_only else UNICODE
+        signs = ASCII if self.ascii_only else UNICODE
         curves = self.runs.shown(overlay=view.overlay)
-        legend = words.legend(curves, metric, spec.axis, spec.cursor, look)
+        legend = words.legend(curves, metric, spec.axis, spec.cursor, signs)
         if self.ascii_only:
             legend = [each.in_ascii() for each in legend]
         return msgspec.structs.replace(spec, shown=shown, legend=legend)
 
-    def _held_range(self, metric: str, view: ChartView, shown: Shown) -> Shown:
+    def _fixed_range(self, metric: str, view: ChartView, shown: Shown) -> Shown:
         """The range of values that a zoomed view had at first: new points do not move it."""
         keys = [each.run.key for each in self.runs.shown(overlay=True) if each.run]
         of_what = view.zoom, view.x, view.log, view.clip, view.overlay, keys
-        held = self._held.get(metric)
-        if held is None or held[0] != of_what or self.runs.is_behind:
-            held = self._held[metric] = of_what, shown
-        return held[1]
+        fixed = self._fixed.get(metric)
+        if fixed is None or fixed[0] != of_what or self.runs.is_behind:
+            fixed = self._fixed[metric] = of_what, shown
+        return fixed[1]
 
     def _set_titles(self) -> None:
         view, runs = self._view, self.runs

@@ -1,4 +1,4 @@
-"""What a chart says in words and figures: title, legend, the values at the cursor."""
+"""The texts of a chart: title, legend, and the values at the cursor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui_loop.core.plot.track import Found
 from tui_loop.core.text.figures import brief_number
 from tui_loop.tui.chart.canvas import Entry
 from tui_loop.tui.chart.curves import Curves, Runs
-from tui_loop.tui.chart.plot import Look
+from tui_loop.tui.chart.plot import ChartSigns
 from tui_loop.tui.chart.view import ChartView
 
 _AT_THE_CURSOR = {"loss": "loss", "learning_rate": "lr", "grad_norm": "grad"}
@@ -21,7 +21,7 @@ _VALUE_ROOM, _PLACE_ROOM = 8, 8  # cells of `: 1.204`, and of ` at 1500`
 
 
 def nothing_to_draw(curves: Curves) -> str:
-    """Why there is no curve, and how to get one; empty where there is one."""
+    """Why there is no curve, and how to get one; empty if there is one."""
     run = curves.run
     if run is None:
         return "No iteration is selected. The curves of the selected one appear here."
@@ -35,12 +35,12 @@ def nothing_to_draw(curves: Curves) -> str:
 
 
 def title(runs: Runs, metric: str, axis: Axis, view: ChartView) -> list[str]:
-    """What is drawn of which run, and how."""
+    """The metric, the run and the view."""
     return [subject(runs, _capital(metric_label(metric)), view), *how(runs.run, metric, axis, view)]
 
 
 def joined(parts: Sequence[str], separator: str, width: int) -> str:
-    """`parts` with separators, without those at the end that have no room in `width` cells."""
+    """`parts` with separators, without the last ones if they do not fit into `width` cells."""
     count = len(parts)
     while count > 1 and cell_len(separator.join(parts[:count])) > width:
         count -= 1
@@ -57,7 +57,7 @@ def subject(runs: Runs, what: str, view: ChartView) -> str:
 
 
 def how(curves: Curves, metric: str, axis: Axis, view: ChartView) -> list[str]:
-    """`x step`, `smooth 0.6`, `log`, and what is zoomed."""
+    """`x step`, `smooth 0.6`, `log`, and the zoomed ranges."""
     parts = [range_text(axis, *view.zoom) if view.zoom else f"x {axis}"]
     if is_smoothed(metric) and not curves.is_system(metric):
         parts.append(f"smooth {view.weight:g}" if view.weight else "not smoothed")
@@ -69,19 +69,19 @@ def how(curves: Curves, metric: str, axis: Axis, view: ChartView) -> list[str]:
 
 
 def legend(
-    shown: Sequence[Curves], metric: str, axis: Axis, cursor: int | None, look: Look
+    shown: Sequence[Curves], metric: str, axis: Axis, cursor: int | None, signs: ChartSigns
 ) -> list[Entry]:
     """The lines and points of every curve, with their values nearest to the place `cursor`."""
-    lines = [_line_entry(each, metric, axis, cursor, look) for each in shown]
-    points = [_point_entry(each, metric, axis, cursor, look) for each in shown]
+    lines = [_line_entry(each, metric, axis, cursor, signs) for each in shown]
+    points = [_point_entry(each, metric, axis, cursor, signs) for each in shown]
     is_system = any(each.is_system(metric) for each in shown)
     return [*_of_kind("" if is_system else "train", lines), *_of_kind("eval", points)]
 
 
 def _line_entry(
-    curves: Curves, metric: str, axis: Axis, cursor: int | None, look: Look
+    curves: Curves, metric: str, axis: Axis, cursor: int | None, signs: ChartSigns
 ) -> Entry | None:
-    track, text = curves.track_of(metric), f"{look.keys[curves.style]} {curves.label}"
+    track, text = curves.track_of(metric), f"{signs.keys[curves.style]} {curves.label}"
     if metric not in track.names:
         return None
     if not curves.main.has(axis):
@@ -93,9 +93,9 @@ def _line_entry(
 
 
 def _point_entry(
-    curves: Curves, metric: str, axis: Axis, cursor: int | None, look: Look
+    curves: Curves, metric: str, axis: Axis, cursor: int | None, signs: ChartSigns
 ) -> Entry | None:
-    name, text = curves.evaluated_name(metric), f"{look.points[curves.style]} {curves.label}"
+    name, text = curves.evaluated_name(metric), f"{signs.points[curves.style]} {curves.label}"
     if name is None or not curves.main.has(axis):
         return None
     found = None if cursor is None else curves.evaluated.nearest(name, axis, cursor)
@@ -109,7 +109,7 @@ def _entry(text: str, role: str, value: str, room: int) -> Entry:
 
 
 def _of_kind(kind: str, entries: Sequence[Entry | None]) -> list[Entry]:
-    """Those that there are, the first with `kind` before it."""
+    """The entries that exist, the first with `kind` before it."""
     found = [each for each in entries if each is not None]
     if found and kind:
         first = found[0]
@@ -118,12 +118,12 @@ def _of_kind(kind: str, entries: Sequence[Entry | None]) -> list[Entry]:
     return found
 
 
-def run_keys(shown: Sequence[Curves], look: Look) -> list[Entry]:
+def run_keys(shown: Sequence[Curves], signs: ChartSigns) -> list[Entry]:
     """The signs of each run, whatever the metric."""
     entries = []
     for each in shown:
-        text = f"{look.keys[each.style]} {each.label}"
-        points = f" {look.points[each.style]}"
+        text = f"{signs.keys[each.style]} {each.label}"
+        points = f" {signs.points[each.style]}"
         if each.run:
             roles = _overlay(each) or "train", _overlay(each) or "eval"
             entries.append(Entry([(text, roles[0]), (points, roles[1])], len(text)))
@@ -160,7 +160,7 @@ def _at(curves: Curves, metric: str, axis: Axis, step: int) -> list[str]:
     """The values of the run itself at a step: those of the metric and of the usual ones."""
     values = curves.main.at(step)
     names = dict.fromkeys([metric, *_AT_THE_CURSOR])
-    # What went wrong at this step is shown whatever metric is drawn.
+    # Values that are not finite are shown whatever metric is drawn.
     names |= dict.fromkeys(name for name, value in values.items() if not math.isfinite(value))
     parts = [f"step {step}"]
     if axis != "step":

@@ -89,7 +89,7 @@ class DiagnosisController:
             self._evidence = number, "chart"
             self._leave(number)
             chart = self._context.pane(ChartPane)
-            chart.look_at(f"{self._context.loop.name}/{number}", evidence.at)
+            chart.show_step(f"{self._context.loop.name}/{number}", evidence.at)
             self._context.bench.go_to("chart")
         else:
             self._comparison.compare(evidence.at, number)

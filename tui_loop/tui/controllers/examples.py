@@ -15,7 +15,7 @@ from tui_loop.core.record.structs import Example
 from tui_loop.tui.cells import flat
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
-from tui_loop.tui.example_lines import SAID
+from tui_loop.tui.example_lines import ANNOTATION_TEXTS
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.asking import AskingScreen
 from tui_loop.tui.screens.example import ExampleScreen
@@ -160,7 +160,9 @@ class ExamplesController:
         status = await context.in_thread(write)
         if isinstance(context.top_screen, ExampleScreen):
             context.top_screen.show_annotations(example.id, status)
-        words = {"note": "note added", "cleared": "annotation removed"}.get(kind) or SAID[kind]
+        words = {"note": "note added", "cleared": "annotation removed"}.get(
+            kind
+        ) or ANNOTATION_TEXTS[kind]
         context.notify(f"{example.id}: {words} (labels.jsonl)")
         context.bench.poll_now()
 

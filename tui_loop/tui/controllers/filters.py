@@ -66,7 +66,7 @@ class FiltersController:
         if examples is not None and examples.problem:
             raise TuiLoopError(examples.problem, examples.hint)
         if examples is None or not len(examples.view):
-            context.notify(": ".join(pane.list.why_empty))
+            context.notify(" ".join(pane.list.why_empty))
             return
         found = await context.in_thread(self._breakdown, examples)
 

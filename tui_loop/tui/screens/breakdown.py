@@ -119,7 +119,7 @@ class BreakdownScreen(Screen[None]):
         entitle(self.query_one(Vertical), self._title)
         self.list.rows_changed()
         self.list.focus()
-        self.call_after_refresh(self.list.set_cursor, 0, tell=False)
+        self.call_after_refresh(self.list.set_cursor, 0, notify=False)
         self.query_one("#keys", Bar).show(key_pieces(FOOTER, getattr(self.app, "keys", {})))
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
@@ -160,7 +160,7 @@ class BreakdownScreen(Screen[None]):
         self.list.rows_changed()
         at = next((at for at, line in enumerate(lines) if name and line.saved == name), None)
         if at is not None:
-            self.list.set_cursor(at, tell=False)
+            self.list.set_cursor(at, notify=False)
 
 
 def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:

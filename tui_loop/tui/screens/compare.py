@@ -28,7 +28,7 @@ from tui_loop.tui.example_lines import Lines
 from tui_loop.tui.hints import in_keys
 from tui_loop.tui.iteration_lines import PERCENT, claim_style
 from tui_loop.tui.widgets.bar import Bar, Piece, key_pieces
-from tui_loop.tui.widgets.example_list import Causes, ChangedList, Sides, said_by, why_words
+from tui_loop.tui.widgets.example_list import Causes, ChangedList, Sides, answer_text, why_words
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
@@ -136,7 +136,7 @@ def _output_spans(example: Example) -> list[Span]:
     style = "good" if example.passed else "bad" if example.passed is False else ""
     answer = answer_of(example.output)
     if not answer.strip():
-        return [(said_by(example), style)]
+        return [(answer_text(example), style)]
     pieces = word_diff(answer_of(example.reference), answer)
     if example.passed or not any(each.kind == "same" and each.text.strip() for each in pieces):
         return [(flat(answer, 1_000), style)]

@@ -133,7 +133,7 @@ class EvidenceList(WrappedList):
         if list(rows) != self.rows:
             self.rows = list(rows)
             self.rows_changed()
-            self.set_cursor(0, tell=False)
+            self.set_cursor(0, notify=False)
 
     def cells(self, index: int, width: int) -> list[Cell]:
         row, pattern = self.rows[index], self._pattern

@@ -205,7 +205,7 @@ class QueueScreen(RowsScreen):
     def _changed(self, cursor_on: QueuedDraft | None) -> None:
         self.rows.rows_changed()
         if cursor_on is not None and cursor_on in self.rows.drafts:
-            self.rows.set_cursor(self.rows.drafts.index(cursor_on), tell=False)
+            self.rows.set_cursor(self.rows.drafts.index(cursor_on), notify=False)
         if self.is_mounted:
             self.draw()
 

@@ -45,18 +45,18 @@ class Bar(StyledLines, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        return self.styled([(piece.text, piece.style) for piece in self._laid_out(width)], width)
+        return self.styled([(piece.text, piece.style) for piece in self._arranged(width)], width)
 
     async def on_click(self, event: events.Click) -> None:
         at = 0
-        for piece in self._laid_out(self.size.width):
+        for piece in self._arranged(self.size.width):
             at += width_of(flat(piece.text))
             if event.x < at:
                 if piece.action:
                     await self.app.run_action(piece.action, default_namespace=self.screen)
                 return
 
-    def _laid_out(self, width: int) -> list[Piece]:
+    def _arranged(self, width: int) -> list[Piece]:
         """The pieces that have room, with the blanks between the two sides."""
         right = list(self._right)
         room = width - sum(width_of(flat(piece.text)) for piece in right)
@@ -72,7 +72,7 @@ class Bar(StyledLines, can_focus=False):
                 if not kept:
                     kept.append(msgspec.structs.replace(piece, text=fit(flat(piece.text), room)))
                     room = 0
-                elif kept[-1].style == "accent":  # a key without its word says nothing
+                elif kept[-1].style == "accent":  # a key is not shown without its word
                     room += width_of(flat(kept.pop().text))
                 break
             kept.append(piece)
@@ -81,11 +81,11 @@ class Bar(StyledLines, can_focus=False):
 
 
 HOMES = {"app": "app", "list": "focused", "sheet": "focused"}
-"""Whose the actions of a scope are, where they are not the screen's."""
+"""Textual's namespaces of the scopes whose actions do not belong to the screen."""
 
 
 def key_pieces(ids: Sequence[str], keymap: dict[str, str], *, typing: bool = False) -> list[Piece]:
-    """The named actions: key, word. `typing`: while a sign that is typed is no key."""
+    """The named actions: key, word. `typing`: prefers keys that type no character."""
     pieces = [Piece(" ")]
     for name in ids:
         action = BY_ID[name]

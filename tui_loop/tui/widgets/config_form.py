@@ -1,4 +1,4 @@
-"""Pane 2: a config as one list with a single editor; the draft's can be changed."""
+"""Pane 2: a config as one list with a single editor; only a draft can be edited."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class ConfigPane(Pane):
             self.draft = draft
 
     class Refused(Message):
-        """An edit that cannot be: what has run is read-only."""
+        """An edit was refused; `text` is the reason."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
     class ResetWanted(Message):
-        """All fields are to be undone; the app asks first."""
+        """A request to reset all fields, which the user has to confirm."""
 
     def __init__(self) -> None:
         super().__init__(id="config")
@@ -79,7 +79,7 @@ class ConfigPane(Pane):
         self.entitle("2 Config")
 
     def on_resize(self, event: events.Resize) -> None:
-        """Where there is room, a pattern of two lines leaves one for limits and defaults."""
+        """Makes the help higher in a high pane, for a pattern of two lines above the limits."""
         self.help.styles.height = HELP + MORE * (event.size.height >= ROOMY)
 
     @property
@@ -101,7 +101,7 @@ class ConfigPane(Pane):
             shown = Shown(f"2 Config of {number}, {origin}", draft, True) if draft else None
             why = snapshot.draft_problem or snapshot.problem
         else:
-            shown, why = _recorded(iteration), "its config cannot be read"
+            shown, why = _recorded(iteration), "The config cannot be read."
         if why and shown is None:
             self.list.why_empty = [f"✗ {why}"]
         same = self.list.shown == shown and shown is not None
@@ -109,30 +109,30 @@ class ConfigPane(Pane):
             self._take(shown)
 
     def fold(self, is_folded: bool) -> None:
-        """Shows the changes alone, or what the user chose."""
+        """Shows the changes alone, or all fields unless the user hid them."""
         if self.list.is_folded != is_folded:
             self.list.is_folded = is_folded
             self.list.list_again(self.list.key_of(self.list.cursor))
 
     def learn(self, patterns: Sequence[Pattern]) -> None:
-        """Takes what all loops taught: it is said beside the fields of a draft."""
+        """Takes the patterns over all loops, which are shown beside the fields of a draft."""
         if patterns is not self._patterns:
             self._patterns, self._hints = patterns, (None, NO_HINTS)
             if self.is_attached:
                 self.list.refresh()
-                self._tell_again()
+                self._refresh_help()
 
     def go_to_changed(self) -> None:
-        """The cursor on the first field that differs from the parent's."""
+        """Puts the cursor on the first field that differs from the parent's."""
         shown = self.list.shown
         changed = shown.draft.changed if shown is not None else {}
         first = next((key for key in self.list.keys if key in changed), None)
         if first is not None:
             self.list.rows_changed(first)
-            self._tell()
+            self._show_help()
 
     def hint_of(self, name: str, value: Any) -> Hint:
-        """What is known of a draft's field at a value."""
+        """Returns the hint from the patterns on a draft's field at a value."""
         shown = self.list.shown
         if shown is None or not shown.is_draft or not self._patterns:
             return NO_HINT
@@ -166,7 +166,7 @@ class ConfigPane(Pane):
         table = self.list
         table.only_changed = not table.only_changed
         table.list_again(table.key_of(table.cursor))
-        self._tell()
+        self._show_help()
 
     def action_edit_why(self) -> None:
         if self._editable() is not None:
@@ -189,11 +189,11 @@ class ConfigPane(Pane):
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         event.stop()
-        self._tell()
+        self._show_help()
 
     def on_field_closed(self, event: Field.Closed) -> None:
         event.stop()
-        self._tell()
+        self._show_help()
 
     def _take(self, shown: Shown | None) -> None:
         table = self.list
@@ -205,7 +205,7 @@ class ConfigPane(Pane):
             self.editor.close()
         table.list_again(key)
         self._entitle()
-        self._tell()
+        self._show_help()
 
     def _edit(self, draft: Draft) -> None:
         assert self.list.shown is not None
@@ -217,7 +217,11 @@ class ConfigPane(Pane):
         if shown is None or shown.is_draft:
             return shown.draft if shown else None
         if not quiet:
-            self.post_message(self.Refused("This has run. i drafts the next iteration from it."))
+            self.post_message(
+                self.Refused(
+                    "This config has run and is read-only. i drafts the next iteration from it."
+                )
+            )
         return None
 
     def _field_under_cursor(self) -> str | None:
@@ -232,24 +236,24 @@ class ConfigPane(Pane):
         value = shown.draft.why if name == WHY else as_setting(shown.draft.value(name))
         hint = "why this change?" if name == WHY else field(name).limits
         self.editor.open(value, hint, accept=self._accept, changed=self._check)
-        self._tell()
+        self._show_help()
 
     def _check(self, text: str) -> None:
-        self._tell(self._problem_of(text), text)
+        self._show_help(self._problem_of(text), text)
 
-    def _tell_again(self) -> None:
-        """The help anew, of what is being typed if something is."""
+    def _refresh_help(self) -> None:
+        """Shows the help again, on the typed value while the editor is open."""
         if self.is_editing and self._field_under_cursor() is not None:
             self._check(self.editor.value)
         else:
-            self._tell()
+            self._show_help()
 
     def _accept(self, text: str) -> bool:
-        """Takes the value of the field under the cursor; a wrong one is refused and told."""
+        """Takes the value of the field under the cursor, or shows why it is refused."""
         name, draft = self._field_under_cursor(), self._editable(quiet=True)
         problem = self._problem_of(text)
         if problem or draft is None or name is None:
-            self._tell(problem)
+            self._show_help(problem)
             return False
         if name == WHY:
             self._edit(draft.with_why(text.strip()))
@@ -276,9 +280,11 @@ class ConfigPane(Pane):
             parts.append("read-only")
         self.entitle(shown.title, " · ".join(part for part in parts if part))
 
-    def _tell(self, problem: str = "", typed: str | None = None) -> None:
-        """Help on the field under the cursor; while it is edited, what is wrong with it, and what
-        became of such a value before."""
+    def _show_help(self, problem: str = "", typed: str | None = None) -> None:
+        """Shows help on the field under the cursor: its problem, limits, and a hint.
+
+        `typed`: the text in the editor, None while it is closed.
+        """
         name, shown = self._field_under_cursor(), self.list.shown
         if shown is None or name is None:
             self.help.show([])
@@ -288,30 +294,30 @@ class ConfigPane(Pane):
             text = (
                 why
                 if width_of(why) > WHY_SHOWN
-                else "the reason for the change, kept with the record"
+                else "the reason for the change, saved in the record"
             )
             lines: list[list[Span]] = [[(" why: ", "strong"), (text, "")]]
         else:
             known = field(name)
-            told = problem or self.list.problems.get(name, "")
+            fault = problem or self.list.problems.get(name, "")
             origin = f"parent has {brief(shown.draft.was(name))}"
             default = f"default {brief(known.default)}"
             lines = [
                 [(f" {known.label}: ", "strong"), (known.help, "")],
                 [(" ", ""), (" · ".join([known.limits or "any", default, origin]), "muted")],
             ]
-            if told:
-                lines.insert(0, [(" ! ", "bad"), (told, "bad")])
+            if fault:
+                lines.insert(0, [(" ! ", "bad"), (fault, "bad")])
             elif derived := _derived(name, shown.draft):
                 lines.append([(" ", ""), (derived, "muted")])
             value = shown.draft.value(name) if typed is None else from_setting(name, typed)
-            if not told and (hint := self.hint_of(name, value)).text:
+            if not fault and (hint := self.hint_of(name, value)).text:
                 lines.insert(0 if hint.is_warning else 2, _hint_line(hint))
         self.help.show(lines)
 
 
 def _recorded(iteration: Iteration) -> Shown | None:
-    """The config of an iteration, beside its parent's, which its changes tell."""
+    """The config of an iteration, beside its parent's, which is derived from the changes."""
     if iteration.config is None:
         return None
     tables: Tables = iteration.config
@@ -331,7 +337,7 @@ def _hint_line(hint: Hint) -> list[Span]:
 
 
 def _derived(name: str, draft: Draft) -> str:
-    """What a value comes to together with others."""
+    """Returns what follows from the value of a field together with others."""
     training = draft.tables.get("training", {})
     batch = training.get("per_device_train_batch_size")
     accumulation = training.get("gradient_accumulation_steps")

@@ -1,4 +1,4 @@
-"""A diagnosis as a list: its entries, and what they are made of."""
+"""A diagnosis as a list of entries, and the texts of the entries."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from tui_loop.tui.widgets.sheet import wrapped
 from tui_loop.tui.widgets.styled_lines import Span
 
 STYLES = {"alarm": "bad", "warning": "warn", "note": "muted"}
-STANDINGS = {"met": ("✓", "good"), "not met": ("✗", "bad"), "open": ("?", "warn")}
+STATUS_SIGNS = {"met": ("✓", "good"), "not met": ("✗", "bad"), "open": ("?", "warn")}
 KIND, WIDE = 25, 110
-"""Cells of a kind where it has a column of its own, and from which width on it has."""
+"""Cells of the column of kinds, and the least width of a list that has this column."""
 
-NO_FIELD = "no change of the config; selected, it goes into the reason"
+NO_FIELD = "changes no config field; if selected, it is added to the reason"
 
 KEPT = "\xa0"
-"""A blank at which no line is broken."""
+"""A no-break space."""
 
 Key = tuple[str, str]
-"""What names an entry, also when the diagnosis is made anew."""
+"""Identifies an entry, also in a later version of the diagnosis."""
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """Where a finding is to be seen; `at`: the step, or the other iteration."""
+    """Where to see a finding; `at`: the step, or the other iteration."""
 
     kind: Literal["examples", "step", "iteration"]
     words: str
@@ -55,21 +55,21 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """A wrapped text; `lead` stands before its first line, and the others are indented as far."""
+    """A wrapped text; `lead` precedes its first line, and the others are indented as far."""
 
     lead: tuple[Span, ...]
     body: tuple[Span, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """Paragraphs that belong together; the cursor passes over those that are about nothing."""
+    """Paragraphs that belong together; the cursor skips an entry without `about`."""
 
     paragraphs: tuple[Paragraph, ...]
     about: Finding | Suggestion | None = None
 
     @property
     def key(self) -> Key | None:
-        """None for what is no place for the cursor."""
+        """None for an entry that the cursor skips."""
         return None if self.about is None else key_of(self.about)
 
 
@@ -82,14 +82,14 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def key_of(about: Finding | Suggestion) -> Key:
-    """Two findings of a kind differ in what they say, two suggestions in what they do."""
+    """Two findings of a kind differ in their message, two suggestions in their action."""
     if isinstance(about, Suggestion):
         return f"{about.name}/", about.action
     return about.kind, about.message
 
 
 def entries_of(diagnosis: Diagnosis, selected: Collection[Key], *, is_wide: bool) -> list[Entry]:
-    """The verdict first, then findings with what answers them, then the other suggestions."""
+    """The verdict first, then findings with their suggestions, then the other suggestions."""
     entries: list[Entry] = []
     verdict = diagnosis.verdict
     if verdict is not None:
@@ -123,7 +123,7 @@ def entries_of(diagnosis: Diagnosis, selected: Collection[Key], *, is_wide: bool
 
 
 def evidence_of(finding: Finding, number: int) -> Evidence | None:
-    """Where a finding of iteration `number` is to be seen; None where its sentence is all."""
+    """Where to see a finding of iteration `number`; None where its sentence is all."""
     others = [each for each in finding.iterations if each != number]
     if finding.examples:
         count = counted(len(finding.examples), "example")
@@ -137,13 +137,13 @@ def evidence_of(finding: Finding, number: int) -> Evidence | None:
 
 
 def ready_entries(checks: Checklist | None) -> list[Entry]:
-    """How it stands with being ready, in a line; nothing where there is no checklist."""
+    """The readiness checklist in one entry; nothing where there is none."""
     if checks is None:
         return []
     met = sum(each.status == "met" for each in checks.items)
     body: list[Span] = [(f"{met} of {len(checks.items)} met", "strong" if not checks.unmet else "")]
     for each in checks.items:
-        sign, style = STANDINGS[each.status]
+        sign, style = STATUS_SIGNS[each.status]
         body += [(" · ", "muted"), (f"{sign} ", style), (each.title, "muted")]
         if each.status == "not met":
             body.append((f" ({each.figure})", ""))
@@ -152,7 +152,7 @@ def ready_entries(checks: Checklist | None) -> list[Entry]:
 
 
 def plain_entries(*texts: str) -> list[Entry]:
-    """Plain words, for where there is no diagnosis."""
+    """Texts in place of a diagnosis."""
     lines = [
         Paragraph((("  ", ""),), ((text, "muted" if at else ""),)) for at, text in enumerate(texts)
     ]
@@ -160,31 +160,31 @@ def plain_entries(*texts: str) -> list[Entry]:
 
 
 def why_nothing(iteration: Iteration | None) -> tuple[str, ...]:
-    """Why there is nothing to say of an iteration, and when there will be; None is the draft."""
+    """Why an iteration has no diagnosis, and the next key; None is the draft."""
     if iteration is None:
         return (
-            "nothing to say yet: the draft has not run",
-            "[ goes to what has; esc leaves, and r runs it then",
+            "No diagnosis yet: the draft has not run.",
+            "[ shows the previous iteration. esc goes back, then r runs the draft.",
         )
     number = iteration.number
     if iteration.state == "queued":
-        return (f"nothing to say yet: {number} has not begun", "esc leaves, and R starts it then")
+        return (f"No diagnosis yet: {number} has not started.", "esc goes back, then R starts it.")
     if iteration.state in LIVE:
-        return (f"nothing to say yet: {number} is running", "what is to be said comes at its end")
+        return (f"No diagnosis yet: {number} is running.", "The diagnosis appears at its end.")
     if iteration.state == "unreadable":
-        return (f"nothing to say: {number} cannot be read", "esc leaves, and enter on it says why")
+        return (f"No diagnosis: {number} cannot be read.", "esc goes back, then enter shows why.")
     if number == 0:
         return (
-            "nothing to say yet: 0 is the base, before any training",
-            "it is what the iterations are measured against; ] goes to the next one",
+            "No diagnosis: 0 is the base model, before any training.",
+            "The iterations are compared with it. ] shows the next one.",
         )
     return (
-        f"nothing stands out in {number}",
-        "no finding, and nothing to suggest: its failures are the next thing to read: esc, then 4",
+        f"No findings in {number}.",
+        "There are no suggestions either. Read its failures next: press esc, then 4.",
     )
 
 
-def laid_out(entries: Sequence[Entry], width: int) -> list[Row]:
+def rows_of(entries: Sequence[Entry], width: int) -> list[Row]:
     """The entries as lines of at most `width` cells."""
     rows: list[Row] = []
     for number, entry in enumerate(entries):
@@ -194,7 +194,7 @@ def laid_out(entries: Sequence[Entry], width: int) -> list[Row]:
 
 
 def text_of(entries: Sequence[Entry]) -> str:
-    """What is copied."""
+    """The text to copy."""
     lines = [
         "".join(text for text, _ in (*each.lead, *each.body)).rstrip()
         for entry in entries
@@ -247,7 +247,7 @@ def _suggestion(suggestion: Suggestion, selected: Collection[Key]) -> Entry:
 
 
 def _gap(entries: Sequence[Entry]) -> list[Entry]:
-    """A blank line between what was and what comes."""
+    """A blank line after the entries so far, if there are any."""
     return [Entry((Paragraph(()),))] if entries else []
 
 
@@ -287,7 +287,7 @@ class DiagnosisList(RowList):
 
     @property
     def entry(self) -> Entry | None:
-        """The entry under the cursor; None where there is none for it to be on."""
+        """The entry under the cursor; None where there is none to select."""
         if not self._rows:
             return None
         found = self.entries[self._rows[self.cursor].entry]
@@ -325,7 +325,7 @@ class DiagnosisList(RowList):
         self._lay_out(self.key)
 
     def on_click(self, event: events.Click) -> None:
-        """A click on any line of an entry is one on the entry."""
+        """Selects the entry that has the clicked line."""
         event.prevent_default()
         index = event.y + round(self.scroll_y)
         if not 0 <= index < self.count:
@@ -337,12 +337,14 @@ class DiagnosisList(RowList):
             self.set_cursor(first)
 
     def _lay_out(self, at: Key | None) -> None:
-        width = max(1, self.size.width - self.styles.scrollbar_size_vertical)  # a bar may come
-        self._rows = laid_out(self.entries, width)
+        width = max(
+            1, self.size.width - self.styles.scrollbar_size_vertical
+        )  # a scrollbar may appear
+        self._rows = rows_of(self.entries, width)
         found = self.index_of(at) if at is not None else None
         self.rows_changed(at)
         if found is None:
-            self.set_cursor(0, tell=False)
+            self.set_cursor(0, notify=False)
 
     def _extent(self, index: int) -> tuple[int, int]:
         """The first and the last line of the entry of a line."""
@@ -355,8 +357,10 @@ class DiagnosisList(RowList):
         return first, last
 
     def _keep_visible(self) -> None:
-        """All of the entry is in view where it has room, with what stands before the first one
-        and behind the last one."""
+        """Scrolls the whole entry into view where it fits.
+
+        With the first entry come the lines before it, with the last one those after it.
+        """
         room = self.size.height
         if not room or not self._rows:
             return

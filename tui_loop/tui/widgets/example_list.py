@@ -25,7 +25,7 @@ OUTCOMES = {
 }
 SHIFTS = {Shift.FIXED: ("↑", "good"), Shift.BROKEN: ("↓", "bad")}
 FLAG = "⚑"
-"""Somebody has said something of the example."""
+"""The sign of an example with an annotation."""
 
 STRIP = 8
 """Iterations that an example's history shows in a list, the newest ones."""
@@ -52,7 +52,7 @@ class ExampleList(RowList):
 
     @property
     def view(self) -> ExampleView | None:
-        """What is listed from."""
+        """The examples that the list selects from."""
         return self.examples.view if self.examples is not None else None
 
     @property
@@ -72,7 +72,7 @@ class ExampleList(RowList):
         view = self.view
         if view is None or not isinstance(key, str):
             return None
-        try:  # 100,000 rows are looked through in a moment, but not one by one
+        try:  # fast for 100,000 rows, unlike a loop over them
             return self.listed.index(view.table.ids.index(key))
         except ValueError:
             return None
@@ -81,20 +81,20 @@ class ExampleList(RowList):
         return self.why_empty
 
     def take(self, examples: Examples | None) -> None:
-        """Takes other examples; `listed` is to be set after it."""
+        """Replaces the examples; the caller then sets `listed`."""
         self.examples = examples
         histories = examples.view.histories if examples is not None else None
         numbers = histories.numbers if histories is not None else []
         self._strip = min(STRIP, len(numbers))  # the same for all: columns do not jump
 
     def at(self, index: int) -> Example | None:
-        """The example in row `index`; None where there is none, or it cannot be read any more."""
+        """The example in row `index`; None where there is none, or it is unreadable."""
         view = self.view
         if view is None or not 0 <= index < len(self.listed):
             return None
         try:
             return view.table[self.listed[index]]
-        except (TuiLoopError, OSError):  # the file has gone; the next look tells
+        except (TuiLoopError, OSError):  # the file is missing; the next poll reports it
             return None
 
     def head(self, width: int) -> list[Span] | None:
@@ -153,8 +153,8 @@ class ExampleList(RowList):
     def _history(self, view: ExampleView, row: int) -> list[Span]:
         if view.histories is None or not self._strip:
             return []
-        moments = view.histories.points(row)
-        parts = strip_of([each for each in moments if each.number <= self._number], self._strip)
+        points = view.histories.points(row)
+        parts = strip_of([each for each in points if each.number <= self._number], self._strip)
         used = sum(len(text) for text, _ in parts)
         return [*parts, (" " * (self._strip + 1 - used), "")]
 
@@ -166,20 +166,20 @@ class ExampleList(RowList):
         return pair, max(0, room - pair)
 
 
-def strip_of(moments: Sequence[HistoryPoint], width: int) -> list[Span]:
+def strip_of(points: Sequence[HistoryPoint], width: int) -> list[Span]:
     """An example's outcomes over the iterations, oldest first, in at most `width` cells.
 
-    A bar stands where it got another reference.
+    A bar marks a change of its reference.
     """
     parts: list[Span] = []
-    for moment in moments:
-        if moment.is_new_segment:
+    for point in points:
+        if point.is_new_segment:
             parts.append(("|", "muted"))
         outcome = (
             Outcome.UNSCORED
-            if moment.passed is None
+            if point.passed is None
             else Outcome.PASSED
-            if moment.passed
+            if point.passed
             else Outcome.FAILED
         )
         parts.append(OUTCOMES[outcome])
@@ -187,7 +187,7 @@ def strip_of(moments: Sequence[HistoryPoint], width: int) -> list[Span]:
 
 
 def short_cause(causes: Sequence[str]) -> str:
-    """The first cause in a few words; `+1` says that there are more."""
+    """The first cause in a few words, with the number of the others: `+1`."""
     if not causes:
         return ""
     more = f" +{len(causes) - 1}" if len(causes) > 1 else ""
@@ -195,21 +195,21 @@ def short_cause(causes: Sequence[str]) -> str:
 
 
 def loss_text(value: float) -> str:
-    """A loss of a table: empty where there is none, in words where it is not finite."""
+    """A loss in a table: empty where there is none, in words where it is not finite."""
     if math.isnan(value):
         return ""
     return f"{value:.3f}" if math.isfinite(value) else "not fin"
 
 
 ROOMY = 140
-"""From this width on, texts and causes have more of it."""
+"""The least width of a list with wider columns of texts and causes."""
 
 Sides = tuple[Example, Example]
 Causes = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 class ChangedList(RowList):
-    """The rows of `shown`; whatever a row has is read when it is drawn."""
+    """The rows of `shown`; an example is read when its row is drawn."""
 
     def __init__(self, contrast: Contrast) -> None:
         super().__init__(id="changed-list")
@@ -221,7 +221,7 @@ class ChangedList(RowList):
         """Lists other examples, from the top."""
         self.shown, self.why_empty = shown, why_empty
         self.rows_changed()
-        self.set_cursor(0, tell=False)
+        self.set_cursor(0, notify=False)
 
     @property
     def count(self) -> int:
@@ -240,7 +240,7 @@ class ChangedList(RowList):
         try:
             old = self.contrast.old.table[self.shown.old[index]]
             return old, self.contrast.new.table[self.shown.new[index]]
-        except (TuiLoopError, OSError):  # the file has gone; the next comparison tells
+        except (TuiLoopError, OSError):  # the file is missing; the next comparison reports it
             return None
 
     def causes_at(self, index: int) -> Causes:
@@ -259,7 +259,7 @@ class ChangedList(RowList):
     def row(self, index: int, width: int) -> list[Span]:
         sides = self.at(index)
         if sides is None:
-            return [self.pointer(index), ("cannot be read any more", "muted")]
+            return [self.pointer(index), ("cannot be read", "muted")]
         old, new = sides
         wanted, said, why, prompt = _widths(width)
         flag = FLAG if self.contrast.new.marks.get(new.id) else " "
@@ -267,15 +267,15 @@ class ChangedList(RowList):
             self.pointer(index),
             (f"{flag} ", "changed"),
             (_cell(new.reference, wanted), ""),
-            (_cell(said_by(old), said), _style(old)),
-            (_cell(said_by(new), said), _style(new)),
+            (_cell(answer_text(old), said), _style(old)),
+            (_cell(answer_text(new), said), _style(new)),
             (_cell(why_words(*self.causes_at(index), is_fixed=bool(new.passed)), why), "muted"),
             (fit(flat(new.prompt, 400), prompt), "muted"),
         ]
 
 
-def said_by(example: Example) -> str:
-    """Returns the answer in the output, or a word where there is none."""
+def answer_text(example: Example) -> str:
+    """Returns the answer in an output, or a word in place of a missing one."""
     if example.output is None:
         return "(none)"
     answer = answer_of(example.output)
@@ -305,6 +305,6 @@ def _cell(text: str, width: int) -> str:
 
 
 def _widths(width: int) -> tuple[int, int, int, int]:
-    """Cells of what was wanted, of either output, of the causes and of the prompt."""
+    """The widths of the reference, each output, the causes and the prompt."""
     wanted, said, why = (18, 26, 28) if width >= ROOMY else (11, 14, 19)
     return wanted, said, why, max(0, width - 4 - wanted - 2 * said - why)

@@ -31,14 +31,13 @@ from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.styled_lines import Span
 
 FAILED = parse("is:failed")
-"""What is listed unless something else is asked for."""
+"""The default filter."""
 
 AT_ONCE = 5_000
-"""With more examples a query is answered off the screen's thread."""
+"""Above this number of examples, queries run in a worker thread."""
 
-
-AT_A_GLANCE = 100_000
-"""Of an output longer than this it takes a moment to say why it failed: its page does."""
+LONG_OUTPUT = 100_000
+"""Characters. The causes of a longer output take too long for the note; its page shows them."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -49,31 +48,31 @@ class Choice(msgspec.Struct, frozen=True):
     is_reversed: bool = False
 
 
-class Question(msgspec.Struct, frozen=True):
-    """A choice from examples; `stay_on`: the one that the cursor is on, None to start anew."""
+class ListRequest(msgspec.Struct, frozen=True):
+    """A choice from examples; `stay_on`: the one under the cursor, None to go to the top."""
 
     examples: Examples
     choice: Choice
     stay_on: Hashable | None = None
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """The rows, or why there are none."""
+class ListResponse(msgspec.Struct, frozen=True):
+    """The rows, or the problem with the query."""
 
     rows: list[int]
     problem: str = ""
 
 
-def answer(question: Question) -> Answer:
-    """The rows that a question is about."""
-    choice = question.choice
+def list_rows(request: ListRequest) -> ListResponse:
+    """Returns the rows that match a request."""
+    choice = request.choice
     try:
         rows = listed(
-            question.examples.view, choice.query, choice.order, is_reversed=choice.is_reversed
+            request.examples.view, choice.query, choice.order, is_reversed=choice.is_reversed
         )
     except TuiLoopError as error:
-        return Answer([], error.message)
-    return Answer(rows)
+        return ListResponse([], error.message)
+    return ListResponse(rows)
 
 
 class FailuresPane(SearchablePane):
@@ -88,7 +87,7 @@ class FailuresPane(SearchablePane):
     """
 
     class Opened(Message):
-        """The example under the cursor is to be read in full."""
+        """A request to show the example under the cursor in full."""
 
     class Chosen(Message):
         """Other examples are listed, or in another order."""
@@ -98,7 +97,7 @@ class FailuresPane(SearchablePane):
             self.choice = choice
 
     class BreakdownWanted(Message):
-        """What there is to filter by is to be shown, counted."""
+        """A request to show the values to filter by, with counts."""
 
     def __init__(self) -> None:
         super().__init__(id="failures")
@@ -106,11 +105,13 @@ class FailuresPane(SearchablePane):
         self.note = Sheet(id="example-note", is_note=True)
         self._vocabulary: tuple[object, Vocabulary] | None = None
         self.choice = Choice()
-        self._answered = self.choice  # what is listed by now
+        self._answered = self.choice  # the choice that is listed
         self._problem = ""
         self._snapshot: LoopSnapshot | None = None
         self._examples: Examples | None = None
-        self._latest: LatestOnlyWorker[Question, Answer] = LatestOnlyWorker(answer, self._take)
+        self._latest: LatestOnlyWorker[ListRequest, ListResponse] = LatestOnlyWorker(
+            list_rows, self._take
+        )
 
     def compose(self) -> ComposeResult:
         yield self.list
@@ -131,11 +132,13 @@ class FailuresPane(SearchablePane):
         if snapshot.examples is not self._examples:
             self._examples = snapshot.examples
             self._list_again()
-        self._say_why_empty()
+        self._show_why_empty()
 
     def choose(self, choice: Choice) -> None:
-        """Lists by another filter, and the cursor stays on its example; another order begins
-        anew."""
+        """Lists by another filter or in another order.
+
+        The cursor stays on its example with another filter, and goes to the top with another order.
+        """
         if choice == self.choice:
             return
         before, self.choice = self.choice, choice
@@ -144,7 +147,7 @@ class FailuresPane(SearchablePane):
         self.post_message(self.Chosen(choice))
 
     def filter_by(self, text: str) -> None:
-        """Lists by a line of terms; raises BadInput where it is none."""
+        """Lists by a line of terms; raises BadInput where it is invalid."""
         self.choose(msgspec.structs.replace(self.choice, query=parse(text)))
 
     def show_note(self) -> None:
@@ -154,7 +157,7 @@ class FailuresPane(SearchablePane):
             self.note.show([])
             return
         causes: Sequence[CauseEvidence] = ()
-        if len(example.output or "") <= AT_A_GLANCE:
+        if len(example.output or "") <= LONG_OUTPUT:
             causes = causes_of(example, examples.measured)
         self.note.show(_short_lines(example, causes, examples.suspects.get(example.id)))
 
@@ -171,7 +174,7 @@ class FailuresPane(SearchablePane):
         self.choose(msgspec.structs.replace(self.choice, is_reversed=is_reversed))
 
     def on_descendant_focus(self) -> None:
-        """Makes ready what words are looked for in: whoever comes here may search."""
+        """Loads the searched texts in advance."""
         if self._examples is not None and len(self._examples.view) > AT_ONCE:
             texts = self._examples.view.table.texts
             self.run_worker(asyncio.to_thread(texts), group="texts", exit_on_error=False)
@@ -191,9 +194,9 @@ class FailuresPane(SearchablePane):
         self.search.find_in(texts[row] for row in self.list.listed)
 
     def leave_search(self) -> bool:
-        """Leaves the line that is typed in, else the search, else what is filtered by.
+        """Closes the line of input, else the search, else the filter.
 
-        Returns whether there was anything to leave.
+        Returns whether there was anything to close.
         """
         was_open = self.field.is_open
         self.field.close()
@@ -217,12 +220,12 @@ class FailuresPane(SearchablePane):
         self.post_message(self.Opened())
 
     def _typed(self, text: str) -> None:
-        """Filters by what has been typed so far, but for a term that is only begun."""
+        """Filters by the text typed so far, without an unfinished term."""
         whole = self._known_names().without_unfinished_value(text)
         self._filter(without_unfinished_term(whole))
 
     def _filter(self, text: str) -> bool:
-        """Filters by what is typed; whether it is a query."""
+        """Filters by a text; returns whether it is a valid query."""
         before, self._problem = self.choice, ""
         try:
             self.filter_by(text)
@@ -235,14 +238,14 @@ class FailuresPane(SearchablePane):
         return True
 
     def _known_names(self) -> Vocabulary:
-        """What filters of the examples can say; counted once for each evaluation."""
+        """The names that filters can use; collected once for each evaluation."""
         view = self.list.view
         if self._vocabulary is None or self._vocabulary[0] is not view:
             self._vocabulary = view, vocabulary_of(view)
         return self._vocabulary[1]
 
     def _list_again(self, *, to_top: bool = False) -> None:
-        """Lists what is chosen of the newest examples; until that is known, the old ones stay."""
+        """Lists the choice from the newest examples; until it is ready, the old list stays."""
         examples, shown = self._examples, self.list.examples
         if examples is None:
             self.list.take(None)
@@ -250,30 +253,30 @@ class FailuresPane(SearchablePane):
             return
         is_same_run = shown is not None and shown.number == examples.number
         stay_on = self.list.key_of(self.list.cursor) if is_same_run and not to_top else None
-        question = Question(examples, self.choice, stay_on)
+        request = ListRequest(examples, self.choice, stay_on)
         if len(examples.view) <= AT_ONCE:
-            self._take(question, answer(question))
+            self._take(request, list_rows(request))
         else:
-            self._latest.request(question, again=True)
+            self._latest.request(request, again=True)
 
-    def _take(self, question: Question, found: Answer) -> None:
-        if question.examples is not self._examples:
+    def _take(self, request: ListRequest, response: ListResponse) -> None:
+        if request.examples is not self._examples:
             return
-        if question.examples is not self.list.examples:
-            self.list.take(question.examples)
-        self._problem, self._answered = found.problem, question.choice
-        self._put(found.rows, question.stay_on)
+        if request.examples is not self.list.examples:
+            self.list.take(request.examples)
+        self._problem, self._answered = response.problem, request.choice
+        self._put(response.rows, request.stay_on)
 
     def _put(self, rows: list[int], stay_on: Hashable | None) -> None:
         table = self.list
         table.listed = rows
         if stay_on is None:
-            table.set_cursor(0, tell=False)
+            table.set_cursor(0, notify=False)
         self.refresh_matches()
         table.rows_changed(stay_on)
         self.show_note()
         self.show_titles()
-        self._say_why_empty()
+        self._show_why_empty()
 
     def show_titles(self) -> None:
         examples, choice = self.list.examples, self._answered
@@ -295,32 +298,32 @@ class FailuresPane(SearchablePane):
         below = " · ".join(filter(None, (found, missing, against, examples.annotated_score)))
         self.entitle(" · ".join(parts), f"✗ {self._problem}" if self._problem else below)
 
-    def _say_why_empty(self) -> None:
+    def _show_why_empty(self) -> None:
         snapshot, table = self._snapshot, self.list
         if snapshot is None:
             return
         examples, state = table.examples, snapshot.selected.state if snapshot.selected else ""
         if examples is None:
-            lines = ["nothing has been evaluated yet: r runs the draft"]
+            lines = ["Nothing has been evaluated yet. r runs the draft."]
         elif examples.problem:
             lines = [f"✗ {examples.problem}", in_keys(examples.hint, services_of(self).keys)]
         elif not len(examples.view):
             lines = {
-                "running": ["its examples come when it has been evaluated"],
-                "stopping": ["it is stopping"],
-                "queued": ["it has not begun yet"],
+                "running": ["Examples appear here after evaluation."],
+                "stopping": ["The run is stopping."],
+                "queued": ["The run has not started yet."],
             }.get(state, _why_none(snapshot))
         elif self._problem:
             lines = [f"✗ {self._problem}"]
         elif self._answered.query == FAILED:
-            lines = ["no example has failed: f filters by other terms"]
+            lines = ["No example has failed. f filters by other terms."]
         else:
             query = self._answered.query
             unknown = "" if table.count else unknown_names(examples.view, query)
             lines = [
-                f"no example matches {query.text}",
+                f"No example matches {query.text}",
                 *([unknown] if unknown else []),
-                "esc lists what failed, f filters by other terms",
+                "esc lists the failed ones, f filters by other terms.",
             ]
         if lines != table.why_empty:
             table.why_empty = lines
@@ -329,14 +332,14 @@ class FailuresPane(SearchablePane):
 
 
 def _why_none(snapshot: LoopSnapshot) -> list[str]:
-    """Why an iteration that has ended has no examples, and where there are some."""
+    """Why an iteration that has ended shows no examples, and what to do."""
     examples = snapshot.examples
     iteration = snapshot.iteration(examples.number) if examples is not None else None
     if iteration is None or iteration.metrics.get("eval_loss") is None:
-        return ["it ended before it was evaluated", "[ and ] go to other iterations"]
+        return ["The run ended before evaluation.", "[ and ] show other iterations."]
     return [
-        "it was evaluated, but its examples.jsonl is not on this machine",
-        "restore the file, for example with git",
+        "It was evaluated, but its examples.jsonl is not on this machine.",
+        "Restore the file, for example with git.",
     ]
 
 
@@ -350,8 +353,8 @@ def _short_lines(
         [(" said    ", "muted"), (flat(said, 300), "bad" if example.passed is False else "")],
     ]
     if causes:
-        told = causes[0] if suspect is None else suspect
+        cause = causes[0] if suspect is None else suspect
         lines.append(
-            [(" why     ", "muted"), (f"{told.kind.words}: ", ""), (flat(told.evidence, 300), "")]
+            [(" why     ", "muted"), (f"{cause.kind.words}: ", ""), (flat(cause.evidence, 300), "")]
         )
     return lines

@@ -1,4 +1,4 @@
-"""Lines to type in: a safe input, and one that is hidden until it is opened."""
+"""Lines of input: a safe one, and one that is hidden until it is opened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui_loop.tui.cells import sign_for_sign
 
 
 class _Gate(Highlighter):
-    """Replaces signs by visible ones; as many, since the cursor counts them."""
+    """Replaces control characters one for one, since the cursor counts characters."""
 
     def __call__(self, text: str | Text) -> Text:
         plain = text if isinstance(text, str) else text.plain
@@ -44,9 +44,9 @@ def _no_completions(_: str) -> Sequence[Completion]:
 
 
 class Field(TextInput):
-    """A line of input that is opened for a while.
+    """A line of input that is hidden while it is closed.
 
-    What is typed may have completions. The first one is shown behind the cursor; up and down show
+    The text may have completions. The first one is shown behind the cursor; up and down show
     others, and tab or the right arrow takes the one that is shown.
     """
 
@@ -60,7 +60,7 @@ class Field(TextInput):
     """
 
     class Closed(Message):
-        """The field was left."""
+        """The field was closed."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -74,12 +74,12 @@ class Field(TextInput):
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be typed in."""
+        """Whether the field is shown and takes text."""
         return self.has_class("-open")
 
     @property
     def suggestion(self) -> Completion | None:
-        """What tab would take."""
+        """The completion that tab would take."""
         return self.completions[self._suggested] if self.completions else None
 
     def open(
@@ -93,8 +93,8 @@ class Field(TextInput):
     ) -> None:
         """Opens with `value` selected, so that typing replaces it, and an arrow keeps it.
 
-        `accept` takes what is entered, or refuses it with False. `complete` gives the completions
-        of what is typed so far.
+        `accept` gets the entered text, and refuses it with False. `complete` returns the
+        completions of the text so far.
         """
         if self.screen.focused is not self:
             self._back = self.screen.focused
@@ -148,7 +148,7 @@ class Field(TextInput):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("complete", "suggest") and not self.completions:
-            return False  # the key is for what is around the field
+            return False  # the key is for a widget around the field
         return super().check_action(action, parameters)
 
     def _show_suggestion(self) -> None:

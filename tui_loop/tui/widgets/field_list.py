@@ -1,4 +1,4 @@
-"""The rows of the config form: a heading a group, then its fields, with what differs marked."""
+"""The rows of the config form: a heading per group, then its fields, with changes marked."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WHY = "why"
 """The key of the first row, the reason for the change."""
 
 PREDICTED = "predicted"
-"""The key of the row below it, what was predicted of the change; all others are `group.field`."""
+"""The key of the row below it, the prediction for the change; all others are `group.field`."""
 
 WHY_INDENT, WHY_SHOWN = 14, 48
-"""Cells before the reason, and those of it that every form has room for."""
+"""Cells before the reason, and cells of it that fit into every form."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -35,10 +35,10 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class FieldList(RowList):
-    """The rows: a heading a group, then its fields."""
+    """The rows: a heading per group, then its fields."""
 
     def __init__(self, hint_of: Callable[[str, Any], Hint] = lambda *_: NO_HINT) -> None:
-        """`hint_of`: what is known of a field at a value."""
+        """`hint_of`: returns the hint on a field at a value."""
         super().__init__(id="field-list")
         self._hint_of = hint_of
         self.shown: Shown | None = None
@@ -64,7 +64,7 @@ class FieldList(RowList):
         return self.why_empty
 
     def list_again(self, key: Hashable) -> None:
-        """Lists the fields anew, the cursor on `key`."""
+        """Lists the fields again, with the cursor on `key`."""
         self.keys = self._keys()
         self.rows_changed(key)
 
@@ -77,8 +77,8 @@ class FieldList(RowList):
         if key == PREDICTED:
             return [(" " * WHY_INDENT, ""), (expected_of(self.shown.draft.predicted), "muted")]
         if "." not in key:
-            told = f"  ! {self.problems[key]}" if key in self.problems else ""
-            return [self.pointer(index), (key, "strong"), (told, "bad")]
+            problem = f"  ! {self.problems[key]}" if key in self.problems else ""
+            return [self.pointer(index), (key, "strong"), (problem, "bad")]
         draft, known = self.shown.draft, field(key)
         value, was = draft.value(key), draft.was(key)
         label_width = min(29, max(12, width - 30))

@@ -19,7 +19,7 @@ WIDEST_VALUE = 48
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A value with a few words on it; `refusal` says why it cannot be taken, "" if it can."""
+    """A value with a short description; `refusal`: why it cannot be chosen, "" if it can."""
 
     value: str
     words: str = ""
@@ -104,7 +104,7 @@ class FormInput(TextInput):
 
 
 class FormLabels(StyledLines, can_focus=False):
-    """One label a line; the one of the current field is pointed at, wrong ones are marked."""
+    """One label per line, with signs for the current field and for wrong ones."""
 
     DEFAULT_CSS = f"FormLabels {{ width: {LABEL_CELLS}; height: 1fr; overflow: hidden hidden; }}"
 
@@ -133,7 +133,7 @@ class FormLabels(StyledLines, can_focus=False):
 
 
 class FormRow(StyledLines, can_focus=True):
-    """A line that does something when it is entered."""
+    """A line that acts on enter or a click."""
 
     BINDINGS = bindings_of("list.open")
     DEFAULT_CSS = "FormRow { height: 1; overflow: hidden hidden; }"
@@ -146,7 +146,7 @@ class FormRow(StyledLines, can_focus=True):
         self._words, self._is_busy = words, False
 
     def show(self, is_busy: bool) -> None:
-        """Whether it is at work."""
+        """Shows whether its action is running."""
         if is_busy != self._is_busy:
             self._is_busy = is_busy
             self.refresh()

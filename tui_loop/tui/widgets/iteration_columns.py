@@ -1,4 +1,4 @@
-"""Columns of the iterations: their values, the choice of the user, and the screen to choose on."""
+"""Columns of the iterations: their values, the user's choice, and the screen to choose them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tui_loop.tui.widgets.styled_lines import Span
 Show = Callable[[Iteration, RunGlance], str]
 
 REASON = 24
-"""Cells that a column of reasons needs at least; it gets what is left."""
+"""Least cells of a column of reasons; it also gets the remaining ones."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -125,7 +125,7 @@ BY_ORDER = {column.order: column for column in COLUMNS if column.order is not No
 
 
 class IterationChoice(msgspec.Struct, frozen=True):
-    """What is chosen of the iterations list: added columns by name, order and filter."""
+    """The user's choices for the list: added columns by name, order and filter."""
 
     columns: tuple[str, ...] = ()
     order: IterationOrder = IterationOrder.NUMBER
@@ -145,7 +145,7 @@ class IterationChoice(msgspec.Struct, frozen=True):
 
     @property
     def shown(self) -> tuple[Column, ...]:
-        """Returns the added columns; that of the order is always there."""
+        """Returns the added columns, always with the one that the list is sorted by."""
         names = {*self.columns}
         if (sorted_by := BY_ORDER.get(self.order)) is not None:
             names.add(sorted_by.name)
@@ -163,7 +163,7 @@ class IterationChoice(msgspec.Struct, frozen=True):
 
 
 def choice_of(plain: object) -> IterationChoice:
-    """Returns a remembered choice; what is broken, or of another version, is left out."""
+    """Returns a remembered choice without invalid parts, such as those of another version."""
     if not isinstance(plain, Mapping):
         return IterationChoice()
     names, order, query = plain.get("columns"), IterationOrder.NUMBER, IterationQuery()
@@ -195,7 +195,7 @@ def fitting(
 
 
 def fit_words(text: str, width: int) -> str:
-    """Returns `text` in `width` cells; one that is too long is cut between words, if it can be."""
+    """Returns `text` in `width` cells; a longer one is cut between words where possible."""
     if width_of(text) <= width:
         return fit(text, width)
     cut = text[:width].rpartition(" ")[0]
@@ -217,11 +217,11 @@ def cell_text(column: Column, iteration: Iteration, glance: RunGlance) -> str:
 
 
 TITLE, LEAST_TITLE = 24, 22
-"""Cells that a title keeps where a verdict has its word, too, and where columns are added."""
+"""Least cells of a title beside a verdict with its word, and beside added columns."""
 
 
 class Room(msgspec.Struct, frozen=True):
-    """Cells of the columns; `gap`: those between the score and what can be claimed.
+    """Cells of the columns; `gap`: those between the score and the comparison.
 
     `has_claim`: whether the comparison with the parent has room; without, the state of an
     unfinished run is in place of its title.
@@ -240,17 +240,17 @@ class Room(msgspec.Struct, frozen=True):
 
 
 CLAIM, SIGN, WORD = 18, 5, 12
-"""Cells of what can be claimed, and of a verdict: its sign, or its word, too."""
+"""Cells of the comparison, of a verdict's sign, and of a sign with its word."""
 
 TITLE_BESIDE_CLAIM = 15
 """Below it the claim goes as a whole: half a title and half a claim say nothing."""
 
 MOST_TITLE = 60
-"""Cells that a title takes at most where a column of text beside it can use them."""
+"""Most cells of a title beside a column of text that can use more."""
 
 
 def room_of(width: int, has_verdict: bool, choice: IterationChoice) -> Room:
-    """Columns beside a number; with verdicts, the figures stand closer for the title's sake."""
+    """Returns the cells of the columns; with verdicts, gaps are smaller so the title has room."""
     eval_loss = 8 if width >= 55 else 0
     left = width - 2 - 3 - CLAIM - eval_loss
     room = Room(0, eval_loss)
@@ -272,7 +272,7 @@ def room_of(width: int, has_verdict: bool, choice: IterationChoice) -> Room:
 
 
 def in_column(column: Column, text: str, size: int) -> str:
-    """A cell of an added column: numbers to the right, text to the left after a gap."""
+    """A cell of an added column: numbers aligned to the right, text to the left after a gap."""
     return f"  {fit_words(text, size - 2)}" if column.is_text else fit(text, size, right=True)
 
 
@@ -299,7 +299,7 @@ class _Boxes(RowList):
 
 
 class ColumnsScreen(ModalScreen[None]):
-    """Calls `changed` with a name and whether its column is shown, at every tick."""
+    """A list of columns to tick; calls `changed` with a name and whether it is shown."""
 
     BINDINGS = [*bindings("columns"), *bindings_of("app.back")]
     scopes = ("columns", "list", "app")
@@ -327,13 +327,13 @@ class ColumnsScreen(ModalScreen[None]):
             self.list.styles.height = self.list.count
             self.list.styles.max_height = "100%"
             yield self.list
-        entitle(box, "Columns", "space shows or hides one · enter or esc closes")
+        entitle(box, "Columns", "space shows or hides a column · enter or esc closes")
 
     def on_mount(self) -> None:
         self.list.focus()
 
     def home_of(self, scope: str) -> RowList | ColumnsScreen:
-        """The widget whose methods the actions of a scope are."""
+        """Returns the widget that has the actions of a scope."""
         return self.list if scope == "list" else self
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:

@@ -1,4 +1,4 @@
-"""Pane 1: the loop's iterations as a table, the draft below them, and lines on the selected one."""
+"""Pane 1: the iterations as a table, the draft below them, and lines on the selected one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ DRAFT = "draft"
 """The key of the draft's row; all others are numbers."""
 
 ARROWS = {False: "↓", True: "↑"}
-"""The arrow of the sorted column: whether its lowest value is at the top."""
+"""The arrow of the sorted column, by whether its lowest value is at the top."""
 
 
 class IterationTable(RowList):
@@ -69,7 +69,7 @@ class IterationTable(RowList):
         self.choice = IterationChoice()
         self.listed: list[Iteration] = []
         self.pinned: int | None = None
-        """An iteration that is listed whatever the filter says, since it was selected elsewhere."""
+        """An iteration that is listed despite the filter, since it was selected elsewhere."""
         self._has_verdicts = False
         self._depths: dict[int, int] = {}
 
@@ -81,14 +81,14 @@ class IterationTable(RowList):
 
     @property
     def _has_draft_row(self) -> bool:
-        """Whether there is a draft, be it one that cannot be read."""
+        """Whether there is a draft, even an unreadable one."""
         snapshot = self.snapshot
         assert snapshot is not None
         return snapshot.draft is not None or bool(snapshot.draft_problem and not snapshot.problem)
 
     @property
     def _digits(self) -> int:
-        """Cells of the numbers, three at least."""
+        """Cells of the numbers, at least three."""
         numbers = self.snapshot.iterations if self.snapshot else ()
         return max(3, len(str(numbers[-1].number + 1)) if numbers else 0)
 
@@ -101,12 +101,14 @@ class IterationTable(RowList):
         if self.snapshot is None:
             return ["reading the loop ..."]
         if self.snapshot.iterations:
-            return ["no iteration passes the filter: f changes it, esc ends it"]
-        return ["no iterations yet", self.snapshot.problem or self.snapshot.draft_problem]
+            return ["No iteration matches the filter. f changes it, esc removes it."]
+        return ["No iterations yet.", self.snapshot.problem or self.snapshot.draft_problem]
 
     def take(self, snapshot: LoopSnapshot) -> None:
-        """Takes what is to be shown. From the first prediction on there is a column for what
-        became of it: when it is judged, nothing moves."""
+        """Takes a snapshot to show.
+
+        From the first prediction on there is a column for its verdict, so that nothing moves later.
+        """
         self.snapshot = snapshot
         predicted = snapshot.draft is not None and snapshot.draft.predicted is not None
         self._has_verdicts |= predicted or any(each.verdict for each in snapshot.iterations)
@@ -117,7 +119,7 @@ class IterationTable(RowList):
         self.list_again()
 
     def list_again(self) -> None:
-        """Filters and sorts the iterations; the cursor is the caller's matter."""
+        """Filters and sorts the iterations; the caller moves the cursor."""
         snapshot, choice = self.snapshot, self.choice
         if snapshot is None:
             return
@@ -223,7 +225,7 @@ class IterationTable(RowList):
         return [("m" if is_marked else " ", "overlay"), (f"{sign} ", "good")]
 
     def _outcome(self, iteration: Iteration) -> Span:
-        """What came of it: the change against the parent, or the state it is in."""
+        """The change against the parent, or the state of an unfinished iteration."""
         assert self.snapshot is not None
         if iteration.state != "finished":
             return state_part(iteration, self.snapshot)
@@ -236,8 +238,8 @@ class IterationTable(RowList):
         if not iteration.verdict:
             return (fit("", room.verdict) if room.added else "", "")
         sign, word, _ = verdict_words(iteration.verdict)
-        told = f" {sign} {word}" if room.verdict > SIGN else f" {sign}"
-        return (fit(told, room.verdict) if room.added else told, VERDICT_STYLES.get(sign, ""))
+        text = f" {sign} {word}" if room.verdict > SIGN else f" {sign}"
+        return (fit(text, room.verdict) if room.added else text, VERDICT_STYLES.get(sign, ""))
 
     def _draft_row(self) -> list[Span]:
         assert self.snapshot is not None
@@ -247,11 +249,11 @@ class IterationTable(RowList):
             return [
                 (fit(str(number), self._digits, right=True), "muted"),
                 ("   ", ""),
-                ("✗ draft, cannot be read: e edits it", "bad"),
+                ("✗ The draft cannot be read. e edits it.", "bad"),
             ]
         changed = {name: list(pair) for name, pair in draft.changed.items()}
         origin = "the loop's defaults" if not draft.parent else str(draft.parent)
-        told = title_of(number, draft.parent, changed) if changed else "nothing changed yet"
+        summary = title_of(number, draft.parent, changed) if changed else "nothing changed yet"
         problems = len(draft.problems)
         parts = [
             (fit(str(number), self._digits, right=True), "muted"),
@@ -260,7 +262,7 @@ class IterationTable(RowList):
         ]
         if problems:
             parts.append((f"! {problems} problem{'s' if problems > 1 else ''}, ", "bad"))
-        parts.append((f"from {origin}: {flat(told)}", "changed" if changed else "muted"))
+        parts.append((f"from {origin}: {flat(summary)}", "changed" if changed else "muted"))
         return parts
 
 
@@ -300,7 +302,7 @@ class IterationsPane(SearchablePane):
         self.entitle("1 Iterations")
 
     def on_resize(self, event: events.Resize) -> None:
-        """Where there is room, reason and claim of two lines each leave one for the verdict."""
+        """Makes the note higher in a high pane, so that two long lines leave room for a verdict."""
         self.note.styles.height = NOTE + MORE * (event.size.height >= ROOMY)
         self.call_after_refresh(self.show_note)
 
@@ -310,7 +312,7 @@ class IterationsPane(SearchablePane):
 
     @property
     def choice(self) -> IterationChoice:
-        """What is listed, and how."""
+        """The columns, the order and the filter."""
         return self.table.choice
 
     def show(self, snapshot: LoopSnapshot, marked: tuple[int, ...], selected: Hashable) -> None:
@@ -341,7 +343,7 @@ class IterationsPane(SearchablePane):
     def choose(self, choice: IterationChoice) -> None:
         """Lists by another filter or in another order; the cursor stays on its iteration.
 
-        Where the filter hides that, the cursor goes to the nearest row, which is then selected.
+        If the filter hides it, the nearest row is selected.
         """
         table = self.table
         if choice == table.choice:
@@ -413,9 +415,9 @@ class IterationsPane(SearchablePane):
         )
 
     def leave_search(self) -> bool:
-        """Leaves the line that is typed in, else the search, else the filter.
+        """Closes the line of input, else the search, else the filter.
 
-        Returns whether there was anything to leave.
+        Returns whether there was anything to close.
         """
         was_open = self.field.is_open
         self.field.close()
@@ -433,11 +435,11 @@ class IterationsPane(SearchablePane):
         self.choose(self.choice.with_column(name, is_shown))
 
     def _typed(self, text: str) -> None:
-        """Filters by what has been typed so far, but for a term that is only begun."""
+        """Filters by the text typed so far, without an unfinished term."""
         self._filter(without_unfinished_condition(text))
 
     def _filter(self, text: str) -> bool:
-        """Filters by what is typed; whether it is a filter."""
+        """Filters by a text; returns whether it is a valid filter."""
         self._problem = ""
         try:
             query = parse_query(text)
@@ -451,5 +453,5 @@ class IterationsPane(SearchablePane):
 
 
 def is_live(iteration: Iteration | None) -> bool:
-    """Whether the iteration is being run."""
+    """Returns whether the iteration is running."""
     return iteration is not None and iteration.state in LIVE

@@ -1,4 +1,4 @@
-"""Pane 5: the log of the selected iteration's run, following the newest line or standing still."""
+"""Pane 5: the log of the selected run, which follows the newest line or stays at a line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STYLES = {"error": "bad", "warning": "warn", "step": "", "debug": "muted", "info
 
 
 class LogChoice(msgspec.Struct, frozen=True):
-    """What is chosen in the log of one attempt of a run: the level, and the searched text."""
+    """The user's choices for the log of one attempt: the level and the searched text."""
 
     level: str = LEVELS[0]
     search: str = ""
@@ -58,7 +58,7 @@ class LogList(RowList):
         ]
 
     def show(self, view: RunView | None) -> bool:
-        """Takes what is new; whether anything changed."""
+        """Takes the new lines; returns whether anything changed."""
         before, self.view = self.view, view
         if view is before:
             return False
@@ -77,7 +77,7 @@ class LogList(RowList):
         return True
 
     def list_all(self) -> None:
-        """Lists all lines that pass."""
+        """Lists all lines that pass the level."""
         self.lines = [line for line in (self.view.log if self.view else []) if self._passes(line)]
         self.unseen = 0
         if self.is_following:
@@ -92,7 +92,7 @@ class LogList(RowList):
         self.rows_changed()
 
     def action_bottom(self) -> None:
-        """Goes to the newest line, which tells the pane even if the cursor is there already."""
+        """Goes to the newest line, and posts Moved even if the cursor is there already."""
         super().action_bottom()
         self.post_message(self.Moved(self, self.cursor))
 
@@ -150,13 +150,13 @@ class LogPane(SearchablePane):
         if self.list.show(snapshot.selected):
             self.refresh_matches()
             self.show_titles()
-        self._say_why_empty()
+        self._show_why_empty()
 
-    def _say_why_empty(self) -> None:
-        """Says what will be here, or why no line is."""
+    def _show_why_empty(self) -> None:
+        """Shows what will be here, or why there is no line."""
         is_filtered = self.list.level != LEVELS[0] and bool(self.list.view and self.list.view.log)
         why = {
-            "": "The log of a run is here. r runs the draft.",
+            "": "The log of a run appears here. r runs the draft.",
             "queued": "The run has not started yet.",
         }.get(
             self._state, "No line has this level. f shows more." if is_filtered else "No line yet."
@@ -181,7 +181,7 @@ class LogPane(SearchablePane):
         if view is not None and view.bad_lines:
             parts.append(f"{view.bad_lines} lines unreadable")
         if view is not None and view.run.unknown:
-            parts.append(f"{view.run.unknown} events of a later version left out")
+            parts.append(f"{view.run.unknown} events of a newer version skipped")
         self.entitle(title, " · ".join(parts) if view is not None else "")
 
     def action_next_level(self) -> None:
@@ -189,14 +189,14 @@ class LogPane(SearchablePane):
         self.list.list_all()
         self.refresh_matches()
         self.show_titles()
-        self._say_why_empty()
+        self._show_why_empty()
 
     def action_follow(self) -> None:
         self.list.follow()
         self.show_titles()
 
     def leave_search(self) -> bool:
-        """Ends the search; whether there was one."""
+        """Ends the search; returns whether there was one."""
         was_open = self.field.is_open
         self.field.close()
         return self.end_search() or was_open
@@ -218,7 +218,7 @@ class LogPane(SearchablePane):
         return f"+{counted(unseen, 'line')}, {follows}" if unseen else follows
 
     def _restore_choice(self, view: RunView | None) -> None:
-        """Level and search are those of this attempt of the run: one that starts shows all."""
+        """Restores level and search of this attempt of the run; a new attempt shows all lines."""
         attempt = None if view is None else (view.number, view.run.attempt)
         if attempt == self._attempt:
             return
@@ -229,6 +229,6 @@ class LogPane(SearchablePane):
         if choice == LogChoice(self.list.level, self.search.text):
             return
         self.list.level = choice.level
-        self.search.look_for(choice.search)
+        self.search.set_text(choice.search)
         if self.list.view is not None and view is not None:
             self.list.list_all()

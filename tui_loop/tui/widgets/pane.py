@@ -1,4 +1,4 @@
-"""A framed room of the workbench with a number, a title, and what is in it."""
+"""A framed pane of the workbench with a number and a title."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tui_loop.tui.cells import flat
 
 
 class Pane(Vertical):
-    """The frame of one of the five rooms; `scope` names its actions."""
+    """The frame of one of the five panes; `scope` names its actions."""
 
     DEFAULT_CSS = """
     Pane {

@@ -22,9 +22,9 @@ SEARCHED_CELLS = 400
 
 
 class RowList(StyledLines, can_focus=True):
-    """Rows by number; a subclass says how many there are and paints one.
+    """Rows by number; a subclass has their count and draws one.
 
-    `key_of` names a row beyond its number, so that the cursor stays with it when others come.
+    `key_of` identifies a row, so that the cursor stays on it when others are added.
     """
 
     BINDINGS = bindings("list")
@@ -60,7 +60,7 @@ class RowList(StyledLines, can_focus=True):
         return None
 
     def key_of(self, index: int) -> Hashable:
-        """What names the row."""
+        """Returns what identifies the row."""
         return index
 
     def index_of(self, key: Hashable) -> int | None:
@@ -68,22 +68,25 @@ class RowList(StyledLines, can_focus=True):
         return next((index for index in range(self.count) if self.key_of(index) == key), None)
 
     def is_selectable(self, index: int) -> bool:
-        """Whether the cursor may rest on the row."""
+        """Returns whether the cursor can be on the row."""
         return True
 
     def empty(self) -> list[str]:
-        """Lines that say what will be here and how to get it."""
+        """Returns lines on what will be here and how to get it."""
         return []
 
     def rows_changed(self, cursor_key: Hashable | None = None) -> None:
-        """Draws anew after the rows changed; the cursor goes to the row with that key."""
+        """Redraws after the rows changed; the cursor goes to the row with that key."""
         self._fit_virtual_size()
         found = self.index_of(cursor_key) if cursor_key is not None else None
-        self.set_cursor(self.cursor if found is None else found, tell=False)
+        self.set_cursor(self.cursor if found is None else found, notify=False)
         self.refresh()
 
-    def set_cursor(self, index: int, *, tell: bool = True, direction: int = 1) -> None:
-        """Moves the cursor to the nearest row that can have it, and into view."""
+    def set_cursor(self, index: int, *, notify: bool = True, direction: int = 1) -> None:
+        """Moves the cursor to the nearest selectable row, and scrolls it into view.
+
+        `notify`: posts Moved if the cursor is on another row.
+        """
         found = self._selectable(index, direction)
         old = self.cursor
         self.cursor = found
@@ -91,7 +94,7 @@ class RowList(StyledLines, can_focus=True):
         if found != old:
             self._refresh_row(old)
             self._refresh_row(found)
-            if tell:
+            if notify:
                 self.post_message(self.Moved(self, found))
 
     def keep_around(self, index: int, context: int) -> None:
@@ -181,8 +184,8 @@ class RowList(StyledLines, can_focus=True):
         if head is not None and y == 0:
             return self.styled(head, width)
         if not self.count:
-            told = [wrapped([(" ", ""), (line, "muted")], width) for line in self.empty()]
-            lines, at = [each for line in told for each in line], y - self._head_lines
+            wrapped_lines = [wrapped([(" ", ""), (line, "muted")], width) for line in self.empty()]
+            lines, at = [each for line in wrapped_lines for each in line], y - self._head_lines
             return self.styled(lines[at] if at < len(lines) else [], width)
         index = y - self._head_lines + round(self.scroll_y)
         if not 0 <= index < self.count:
@@ -193,7 +196,7 @@ class RowList(StyledLines, can_focus=True):
         return self.styled(self.row(index, width), width, style)
 
     def pointer(self, index: int) -> Span:
-        """The sign of the cursor's row, which does not rest on colour."""
+        """The sign of the cursor's row, which is visible without colour."""
         return ("▸ " if index == self.cursor else "  ", "accent")
 
     @property
@@ -215,7 +218,7 @@ class RowList(StyledLines, can_focus=True):
         return index
 
     def _keep_visible(self) -> None:
-        if not self.size.height:  # it is not laid out yet
+        if not self.size.height:  # there is no layout yet
             return
         room = max(1, self.size.height - self._head_lines)
         first = round(self.scroll_y)
@@ -232,7 +235,7 @@ class RowList(StyledLines, can_focus=True):
 
 
 Cell = tuple[Sequence[Span], int]
-"""What is in a column of a row, and the column's width."""
+"""The text of a row in a column, and the column's width."""
 
 
 def side_by_side(cells: Sequence[Cell]) -> list[list[Span]]:
@@ -251,7 +254,7 @@ def _padded(lines: list[list[Span]], at: int, width: int) -> list[Span]:
 
 
 class WrappedList(RowList):
-    """Rows by number; a subclass gives the cells of one, which wrap."""
+    """Rows by number; a subclass returns the cells of one, which wrap."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
@@ -305,11 +308,11 @@ class WrappedList(RowList):
         self._laid_out_for = (width, count)
 
     def _row_at(self, line: int) -> int:
-        """The row that has a line, counted from the first row's first."""
+        """The row that has a line; lines are counted from the first row."""
         return max(0, min(bisect_right(self._tops, line) - 1, self.count - 1))
 
     def _ensure_layout(self) -> None:
-        """Counts the lines anew where the width has changed: a scroll bar came or went."""
+        """Counts the lines again where the width or the count has changed."""
         if self._laid_out_for != (self.inner_width, self.count):
             self._fit_virtual_size()
 

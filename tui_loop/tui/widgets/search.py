@@ -1,4 +1,4 @@
-"""A list that is searched: `/` types a text, `n` and `N` go from match to match."""
+"""A list to search: `/` opens the search, `n` and `N` go to the next and previous match."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class TextSearch:
     def __bool__(self) -> bool:
         return bool(self.text)
 
-    def look_for(self, text: str) -> None:
-        """Searches another text; the rows are to be found anew."""
+    def set_text(self, text: str) -> None:
+        """Sets the searched text; the caller then finds its rows."""
         self.text, self.rows = text, []
         self._pattern = re.compile(re.escape(text), re.IGNORECASE) if text else None
 
@@ -87,7 +87,7 @@ MOVES = ("next_match", "previous_match")
 WORKBENCH = tuple(action for action in ACTIONS if action.scope == "workbench")
 
 WHOLE = 500
-"""Cells of a row whose text is searched: as many as no text is cut in."""
+"""Cells of a row whose text is searched, enough for every text."""
 
 CONTEXT = 2
 """Rows that stay in view above and below a match."""
@@ -96,7 +96,7 @@ CONTEXT = 2
 class Searchable:
     """A widget or screen with a list that is searched.
 
-    It yields `field`, finds the matches in its list, and says them in a title.
+    It yields `field`, finds the matches in its list, and shows their number in a title.
     """
 
     search_scope = "search"
@@ -110,7 +110,7 @@ class Searchable:
     _searched_from: int
 
     def prepare_search(self, id: str) -> None:
-        """Makes what a search needs; called once, first of all."""
+        """Creates the state of the search; called once, in the constructor."""
         self.search = TextSearch()
         self.field = Field(id=id)
         self._searched_from = 0
@@ -121,7 +121,7 @@ class Searchable:
         raise NotImplementedError
 
     def find_matches(self) -> None:
-        """Finds the rows of the list that `search` matches: by default in what they show."""
+        """Finds the rows of the list that `search` matches: by default in their shown text."""
         rows = self.searched_list
         self.search.find_in(
             joined(rows.row(row, WHOLE)) if rows.is_selectable(row) else ""
@@ -136,7 +136,7 @@ class Searchable:
         self._searched_from = self.searched_list.cursor
         self.field.open(
             self.search.text,
-            "search: a text, enter keeps it, n and N go to its matches",
+            "text to search for; enter keeps it, n and N go to its matches",
             accept=self._accept_search,
             changed=self._search,
         )
@@ -151,13 +151,13 @@ class Searchable:
         """Drops the searched text; returns whether there was one."""
         if not self.search:
             return False
-        self.search.look_for("")
+        self.search.set_text("")
         self.searched_list.refresh()
         self.show_titles()
         return True
 
     def refresh_matches(self) -> None:
-        """Finds the matches anew in a list that has changed."""
+        """Finds the matches again in a list that has changed."""
         if self.search:
             self.find_matches()
 
@@ -166,9 +166,9 @@ class Searchable:
         return True
 
     def _search(self, text: str) -> None:
-        """Searches what is typed, from the row that the cursor was on when typing began."""
+        """Searches from the row that the cursor was on when the search was opened."""
         if text != self.search.text:
-            self.search.look_for(text)
+            self.search.set_text(text)
             self.refresh_matches()
             found = self.search.near(self._searched_from, upwards=self.searches_upwards)
             self._move_to(self._searched_from if found is None else found)
@@ -179,7 +179,7 @@ class Searchable:
         rows = self.searched_list
         if not self.search:
             key = keys_of(BY_ID[f"{self.search_scope}.search"], services_of(rows).keys)[0]
-            rows.notify(f"nothing is searched yet: {key} searches", markup=False)
+            rows.notify(f"Nothing has been searched for yet. {key} searches.", markup=False)
         elif row is None:
             rows.notify(self.search.words(0), markup=False)
         else:
@@ -208,11 +208,11 @@ class SearchablePane(Searchable, Pane):
         return self.main
 
     def leave_search(self) -> bool:
-        """Leaves what is typed, searched or filtered by; returns whether there was anything."""
+        """Closes the input, the search or the filter; returns whether there was any of them."""
         raise NotImplementedError
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leaves a key to the workbench, where nothing is searched and it has a use for the key."""
+        """Without a search, disables keys of matches that the workbench uses."""
         if action in MOVES and not self.search:
             key = BY_ID[f"{self.scope}.{action}"].keys
             return all(key not in each.keys.split(",") for each in WORKBENCH)

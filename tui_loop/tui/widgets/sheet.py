@@ -13,11 +13,11 @@ from tui_loop.tui.cells import flat, width_of
 from tui_loop.tui.widgets.styled_lines import Span, StyledLines
 
 MAX_PARAGRAPH = 100_000
-"""Characters of one paragraph that are laid out; a text of megabytes is cut here."""
+"""Most characters of a paragraph that are shown; a text of megabytes is cut here."""
 
 
 class Sheet(StyledLines, can_focus=True):
-    """Shows lines of parts; a line too long goes on below, indented as its first part is wide."""
+    """Shows lines of spans; a long line wraps, indented by the width of its first span."""
 
     BINDINGS = bindings("sheet")
     DEFAULT_CSS = """
@@ -31,7 +31,7 @@ class Sheet(StyledLines, can_focus=True):
         id: str | None = None,
         is_note: bool = False,
     ) -> None:
-        """A note is read at a glance: it takes no focus, and what has no room is not shown."""
+        """`is_note`: a short text without focus or scrolling; lines that do not fit are hidden."""
         super().__init__(id=id)
         if is_note:
             self.can_focus = False
@@ -63,7 +63,7 @@ class Sheet(StyledLines, can_focus=True):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        if self._width != self._wrapped_for:  # it was laid out while it was hidden
+        if self._width != self._wrapped_for:  # the last layout is of when it was hidden
             self._lay_out()
         index = y + round(self.scroll_y)
         width = self.inner_width
@@ -111,7 +111,7 @@ class Sheet(StyledLines, can_focus=True):
 
     @property
     def _width(self) -> int:
-        """Cells of a line, with room for a bar, so that none cuts it."""
+        """Cells of a line, with room for a bar, so that none covers it."""
         bar = 0 if self.has_class("-note") else self.scrollbar_size_vertical
         return max(1, self.size.width - bar)
 
@@ -124,7 +124,7 @@ class Sheet(StyledLines, can_focus=True):
 
 
 def wrapped(parts: Sequence[Span], width: int) -> list[list[Span]]:
-    """A line broken into lines of at most `width` cells, between words where it can be.
+    """A line broken into lines of at most `width` cells, between words where possible.
 
     Line ends within a text begin a new line; further lines are indented under the second part.
     """
@@ -175,7 +175,7 @@ def _words(text: str) -> list[str]:
 
 
 def _chunks(word: str, first: int, width: int) -> Iterator[str]:
-    """A word in pieces: `first` cells, then `width` cells each; at least one sign a piece."""
+    """A word in pieces: `first` cells, then `width` cells each, at least one character each."""
     start = used = 0
     room = first
     for at, sign in enumerate(word):
@@ -188,7 +188,7 @@ def _chunks(word: str, first: int, width: int) -> Iterator[str]:
 
 
 def _joined(line: list[Span]) -> list[Span]:
-    """Neighbouring parts of one style as one."""
+    """Merges neighbouring spans of one style."""
     joined: list[Span] = []
     for text, style in line:
         if joined and joined[-1][1] == style:

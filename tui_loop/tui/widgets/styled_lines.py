@@ -1,4 +1,4 @@
-"""Painting rows of text in the app's styles; every string passes the gate on its way."""
+"""Lines of styled text; every string passes the gate for untrusted text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Span = tuple[str, str]
 
 
 class StyledLines(ScrollView):
-    """A scrolling widget that paints its lines itself."""
+    """A scrolling widget that draws its own lines."""
 
     DEFAULT_CSS = """
     StyledLines {
@@ -36,7 +36,7 @@ class StyledLines(ScrollView):
     """
 
     virtual_size: Reactive[Size] = Reactive(Size(0, 0), layout=False, repaint=False)
-    """How much there is to scroll. More lines in the same frame move no other widget."""
+    """The scrolled size. It needs no layout, because more lines in a frame move no other widget."""
 
     _theme_styles: dict[str, Style] | None = None
     _styles_theme = ""
@@ -49,11 +49,11 @@ class StyledLines(ScrollView):
 
     @property
     def inner_width(self) -> int:
-        """Cells that a line has: those beside the scrollbar."""
+        """Cells of a line beside the scrollbar."""
         return self.scrollable_content_region.width
 
     def style_of(self, name: str) -> Style:
-        """The style of a style, to be laid over the line's own."""
+        """Returns the style with that name, to be added to the line's own."""
         if self._theme_styles is None or self._styles_theme != self.app.theme:
             self._theme_styles, self._styles_theme = styles_of(self.app), self.app.theme
         return self._theme_styles[name]
