@@ -55,7 +55,7 @@ def read_settings(path: Path) -> Settings:
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read", "fix it in an editor, or move it away") from error
+        raise BadInput(f"{path}: cannot be read", "correct it in an editor, or move it away") from error
     table = from_toml(text, str(path))
     for name in table:
         if name not in NAMES:
@@ -64,7 +64,7 @@ def read_settings(path: Path) -> Settings:
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{path}: {error}", "fix that line in an editor") from error
+        raise BadInput(f"{path}: {error}", "correct that line in an editor") from error
     if settings.theme is not None and settings.theme not in THEMES:
         raise BadInput(
             f"{path}: theme: no theme {settings.theme!r}", f"use one of {', '.join(THEMES)}"
