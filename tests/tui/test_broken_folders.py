@@ -268,7 +268,7 @@ def test_unscored_examples_are_not_called_failed(open_app: OpenApp, loop: LoopFo
         await opened.press("4")
         await opened.shows("24 of 24, unscored")
         await opened.press("g d")
-        await opened.shows("What fails", "nothing is scored")
+        await opened.shows("What fails", "no example is scored")
         assert "what changed" not in opened.text
 
     on_app(open_app(number=2), steps)
