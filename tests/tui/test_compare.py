@@ -40,7 +40,7 @@ def test_figures_say_what_differs_what_can_be_claimed_and_the_mix_of_causes(
     async def steps(opened: Opened) -> None:
         await compared(opened)
         await opened.shows("+29 ±23 points over 24 examples", "8 fixed, 1 broken")
-        await opened.shows("consistent with better (1 and 1 runs of these configs)")
+        await opened.shows("consistent with better (one run of each config)")
         await opened.shows("training.num_train_epochs  2.5  5", "eval_loss   1.615  0.915")
         await opened.press("end")
         await opened.shows("why they fail", "wrong label        14  7     -7")

@@ -263,7 +263,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("chart.left", "left,h", "cursor_left", "cursor to the left", "chart", "cursor"),
     Action("chart.right", "right,l", "cursor_right", "cursor to the right", "chart"),
-    Action("chart.far_left", "H,shift+left", "cursor_far_left", "far to the left", "chart"),
+    Action("chart.far_left", "shift+left", "cursor_far_left", "far to the left", "chart"),
     Action("chart.far_right", "shift+right", "cursor_far_right", "far to the right", "chart"),
     Action("chart.zoom_in", "plus", "zoom_in", "zoom in", "chart", "zoom in"),
     Action("chart.zoom_out", "minus", "zoom_out", "zoom out", "chart"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tui_loop.core.compare.best import BEST_SIGN, Best
-from tui_loop.core.compare.claims import changes_of, examples_of
+from tui_loop.core.compare.claims import changes_of, examples_of, runs_words
 from tui_loop.core.compare.comparison import SEED_NOISE, Comparison
 from tui_loop.core.diagnosis.findings import verdict_words
 from tui_loop.core.record.codec import number
@@ -122,7 +122,7 @@ def claim_in_words(compared: Comparison) -> str:
     if compared.is_identical:
         return f"against {compared.a}: the same config, rows, seed and results"
     runs = compared.replicates
-    counted = f"{runs[0]} and {runs[1]} runs of these configs"
+    counted = runs_words(runs)
     if compared.claim == SEED_NOISE:
         counted = f"{runs[0]} runs of this config"
     if compared.is_by_loss:

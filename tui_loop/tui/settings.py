@@ -55,7 +55,9 @@ def read_settings(path: Path) -> Settings:
     except FileNotFoundError:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read", "correct it in an editor, or move it away") from error
+        raise BadInput(
+            f"{path}: cannot be read", "correct it in an editor, or move it away"
+        ) from error
     table = from_toml(text, str(path))
     for name in table:
         if name not in NAMES:

@@ -56,7 +56,7 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
         if runs[0] > 1:
             text += f" ({runs[0]} runs of it, each with another seed)"
         return [*lines, ("no change:", text)]
-    counted = f"{runs[0]} and {runs[1]} runs of these configs"
+    counted = runs_words(runs)
     claim = f"{result.claim} by its loss" if result.claim_by == "loss" else result.claim
     lines.append(("the change:", f"{claim} ({counted})"))
     if result.claim == MEASURED_DIFFERENTLY:
@@ -70,6 +70,13 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
             )
         )
     return lines
+
+
+def runs_words(runs: tuple[int, int]) -> str:
+    """Returns how many runs two configs have: `one run of each config`."""
+    if runs == (1, 1):
+        return "one run of each config"
+    return f"{runs[0]} and {runs[1]} runs of the two configs"
 
 
 def brief_delta(comparison: Comparison | None) -> str:

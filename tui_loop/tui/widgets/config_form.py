@@ -112,6 +112,7 @@ class ConfigPane(Pane):
         """Shows the changes alone, or all fields unless the user hid them."""
         if self.list.is_folded != is_folded:
             self.list.is_folded = is_folded
+            self.help.display = not is_folded
             self.list.list_again(self.list.key_of(self.list.cursor))
 
     def learn(self, patterns: Sequence[Pattern]) -> None:
