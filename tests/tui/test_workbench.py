@@ -675,6 +675,16 @@ def test_a_stop_that_is_confirmed_after_the_run_has_ended_is_not_requested(
     on_app(open_app(size=SMALL), steps)
 
 
+def test_a_folded_config_shows_all_its_changes(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        fields = opened.get(ConfigPane).list
+        assert fields.is_folded
+        assert fields.count > 2, "a reason, a heading, a change"
+        await opened.until(lambda: len(fields.visible_rows()) == fields.count, "all in view")
+
+    on_app(open_app((160, 48), number=2), steps)
+
+
 def test_marks_of_iterations_that_no_longer_exist_are_dropped(
     open_app: OpenApp, loop: LoopFolder
 ) -> None:

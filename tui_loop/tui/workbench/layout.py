@@ -21,8 +21,8 @@ LOG_ROWS = 5
 HIGH_ROWS = 50
 LEAST_ROWS = 6
 """Rows of a pane that gives way to another one."""
-CONFIG_FRAME = 4
-"""Rows of a folded config beside its changes: frame, heading, help."""
+CONFIG_FRAME = 6
+"""Rows of a folded config beside its changes: frame, rule, help."""
 LEAST_COLUMNS = 36
 LIVE_CHART_PERCENT = 36
 """Share of the whole area that the chart has at least while a run is live."""
