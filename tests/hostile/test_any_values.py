@@ -114,7 +114,7 @@ def assert_answers(command: Command, context: object) -> None:
 def assert_can_be_looked_at(loop: LoopFolder, context: object) -> None:
     """What the app's screens stand on gives a snapshot, whatever the record says."""
     for number in loop.numbers():
-        snapshot = LoopPoller(loop).poll(SnapshotRequest(number, 1, tuple(loop.numbers())))
+        snapshot = LoopPoller(loop).poll(SnapshotRequest(number, (1,), tuple(loop.numbers())))
         assert snapshot.name == LOOP, context
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.tui.conftest import OpenApp, Opened, on_app
 from tui_loop.core.examples.query import parse
 from tui_loop.tui.widgets.failures import FailuresPane
@@ -36,6 +38,26 @@ def test_the_right_arrow_and_end_keep_the_filter_that_the_line_opens_with(
             await opened.press("enter", "escape")
 
     on_app(open_app(size=SMALL, number=2), steps)
+
+
+@pytest.mark.parametrize(("pane", "typed"), [("4", "refund"), ("1", "is:finished ")])
+@pytest.mark.parametrize("key", ["enter", "escape"])
+def test_a_filter_is_remembered_when_its_line_closes_and_not_with_each_key(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch, pane: str, typed: str, key: str
+) -> None:
+    async def steps(opened: Opened) -> None:
+        memory = opened.app.memory
+        await opened.press(pane, "f")
+        puts: list[str] = []
+        monkeypatch.setattr(memory, "put", lambda name, value: puts.append(str(value)))
+        await opened.type(typed)
+        await opened.shows(f"· {typed.strip()}")
+        assert not puts
+        await opened.press(key)
+        await opened.until(lambda: puts, "the filter is remembered")
+        assert typed.strip() in puts[0]
+
+    on_app(open_app(number=2), steps)
 
 
 def test_terms_causes_and_labels_are_completed_as_they_are_typed(open_app: OpenApp) -> None:

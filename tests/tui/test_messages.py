@@ -63,6 +63,24 @@ def test_a_message_is_one_line_whatever_its_text(open_app: OpenApp) -> None:
     on_app(open_app(SMALL, number=2), steps)
 
 
+def test_places_of_a_search_are_shown_and_do_not_crowd_out_the_messages(
+    open_app: OpenApp,
+) -> None:
+    async def steps(opened: Opened) -> None:
+        opened.app.notify("an error of an hour ago", severity="error")
+        await opened.press("2", "slash")
+        await opened.type("rate")
+        await opened.until(lambda: "match 1 of " in line_of(opened))
+        await opened.press("enter")
+        for _ in range(3):
+            await opened.press("n")
+            await opened.until(lambda: "match " in line_of(opened))
+        assert history_of(opened) == [("an error of an hour ago", "error", 1)]
+        assert opened.told.count("match") == 1, "the newest place alone"
+
+    on_app(open_app(SMALL, number=2), steps)
+
+
 def test_a_message_goes_with_the_screen_that_it_was_shown_on(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         opened.app.notify("of the workbench")

@@ -31,3 +31,16 @@ def test_a_file_that_cannot_be_used_is_left_out(tmp_path: Path, text: str) -> No
     assert memory.get("theme") is None
     memory.put("theme", "light")
     assert json.loads(path.read_text(encoding="utf-8")) == {"theme": "light"}
+
+
+def test_two_apps_keep_what_the_other_one_has_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "app.json"
+    first, second = Memory(path), Memory(path)
+    first.put("chart one", {"is_log": True})
+    second.put("chart two", {"is_log": False})
+    first.put("theme", "light")
+    assert json.loads(path.read_text(encoding="utf-8")) == {
+        "chart one": {"is_log": True},
+        "chart two": {"is_log": False},
+        "theme": "light",
+    }

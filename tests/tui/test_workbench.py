@@ -30,11 +30,13 @@ from tests.tui.conftest import (
 from tests.waiting import PATIENCE_SECONDS
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.report import files
 from tui_loop.core.snapshot import LoopSnapshot, SnapshotRequest
 from tui_loop.core.workflow.draft import Draft, read_draft, write_draft
 from tui_loop.tui.controllers import drafts
 from tui_loop.tui.screens.dialogs import AskScreen
 from tui_loop.tui.screens.run_dialogs import UNCHANGED, RunDialog
+from tui_loop.tui.settings import Memory
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane
 from tui_loop.tui.widgets.iterations import DRAFT
@@ -648,6 +650,81 @@ def test_stop_asks_how_and_the_run_is_stopping_until_it_has_ended(
         await opened.shows("■ stopped")
 
     on_app(open_app(size=SMALL), steps)
+
+
+def test_a_stop_that_is_confirmed_after_the_run_has_ended_is_not_requested(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    run = scripted_iteration(loop).starts().steps(3.0, 2.0)
+
+    async def steps(opened: Opened) -> None:
+        await opened.shows("▶ 4 training")
+        await opened.press("s")
+        await opened.shows("Stop 4?")
+        run.ends()
+        next_run = scripted_iteration(loop, "lora.r=4").starts()
+        await opened.until(
+            lambda: (
+                opened.bench.snapshot.live is not None  # type: ignore[union-attr]
+                and opened.bench.snapshot.live.number == 5
+            )  # type: ignore[union-attr]
+        )
+        await opened.press("e")
+        await opened.tells("4 has ended. s stops what is running now.")
+        assert not loop.iteration(4).requests.exists()
+        assert not loop.iteration(5).requests.exists()
+        next_run.dies()
+
+    on_app(open_app(size=SMALL), steps)
+
+
+def test_a_folded_config_shows_all_its_changes(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        fields = opened.get(ConfigPane).list
+        assert fields.is_folded
+        assert fields.count > 2, "a reason, a heading, a change"
+        await opened.until(lambda: len(fields.visible_rows()) == fields.count, "all in view")
+
+    on_app(open_app((160, 48), number=2), steps)
+
+
+def test_marks_of_iterations_that_no_longer_exist_are_dropped(
+    open_app: OpenApp, loop: LoopFolder
+) -> None:
+    memory = Memory()
+    known = {"pane": "iterations", "selected": 2, "marked": [1, 99]}
+    memory.put(f"workbench {loop.path.resolve()}", known)
+
+    async def steps(opened: Opened) -> None:
+        assert opened.bench.state.marked == (1,)
+        await opened.press("c")
+        await opened.shows("support-intents/2 against 1")
+
+    on_app(open_app(memory=Memory()), steps)
+
+
+def test_a_report_that_is_being_written_is_not_forgotten_for_another_question(
+    open_app: OpenApp, loop: LoopFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write = threading.Event()
+
+    def slow(*_: object) -> None:
+        assert may_write.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(files, "write_report", slow)
+
+    async def steps(opened: Opened) -> None:
+        await opened.press("g w")
+        await opened.shows("Write a report of support-intents")
+        await opened.press("enter")
+        await opened.tells("writing the report ...")
+        await opened.press("g f")
+        await opened.shows("Close support-intents?")
+        await opened.press("escape")
+        may_write.set()
+        await opened.tells("wrote ")
+
+    on_app(open_app(number=2), steps)
 
 
 def test_a_run_continues_where_the_stop_is_not_confirmed(

@@ -431,7 +431,7 @@ class LoopPoller:
                 end = read_auto_end(self.loop)
             self._auto_end = stamp, end
         end, newest = self._auto_end[1], self._iterations[-1].number if self._iterations else None
-        return end if end is not None and end.last in (None, newest) else None
+        return end if end is not None and end.last == newest else None
 
     def _count_holdout_uses(self, holdout: Split | None) -> int:
         """Counts a holdout's uses in all loops; counts again when this loop has used it."""

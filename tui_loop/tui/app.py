@@ -240,9 +240,9 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
     def _find(self, where: Searchable, text: str, step: int) -> None:
         place, count = where.find(text, step)
         if count:
-            self.notify(f"match {place} of {count}", timeout=2)
+            self.notify_place(f"match {place} of {count}")
         elif text:
-            self.notify(f"no match for {flat(text, 60)}", timeout=2)
+            self.notify_place(f"no match for {flat(text, 60)}")
 
     def action_messages(self) -> None:
         """Shows the messages of this session, newest first."""

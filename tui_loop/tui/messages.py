@@ -14,6 +14,7 @@ from textual.screen import Screen
 Severity = Literal["information", "warning", "error"]
 
 MAX_MESSAGES = 200
+PLACE_SECONDS = 2.0
 SIGNS: dict[Severity, str] = {"information": "", "warning": "! ", "error": "✗ "}
 
 
@@ -51,6 +52,7 @@ class MessageLine(App[None]):
         super().__init__(**settings)
         self.message_history: deque[Message] = deque(maxlen=MAX_MESSAGES)
         self._shown_on: dict[str, Screen[Any]] = {}
+        self._place = ""
 
     def notify(
         self,
@@ -70,11 +72,21 @@ class MessageLine(App[None]):
         for each in list(self._notifications):
             if each.message == line:
                 self._unnotify(each, refresh=False)
-        seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        self._show(line, severity, self.NOTIFICATION_TIMEOUT if timeout is None else timeout)
+
+    def notify_place(self, text: str) -> None:
+        """Shows a place in a list, which changes with each key: not kept with the messages."""
+        for each in list(self._notifications):
+            if each.identity == self._place:
+                self._unnotify(each, refresh=False)
+        self._place = self._show(text, "information", PLACE_SECONDS)
+
+    def _show(self, line: str, severity: Severity, seconds: float) -> str:
         notification = Notification(line, "", severity, seconds, markup=False)
         self._shown_on[notification.identity] = self.screen
         self._notifications.add(notification)
         self._refresh_notifications()
+        return notification.identity
 
     def clear_messages_of(self, screen: Screen[Any]) -> None:
         """Removes the messages that were shown on a screen."""

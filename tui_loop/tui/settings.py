@@ -119,10 +119,10 @@ class Memory:
         return self._values.get(name)
 
     def put(self, name: str, value: Any) -> None:
-        """Remembers a JSON value."""
+        """Remembers a JSON value; what another app has remembered meanwhile is kept."""
         if self._values.get(name) == value:
             return
-        self._values[name] = value
+        self._values = {**self._values, **self._read(), name: value}
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             text = json.dumps(self._values, indent=1) + "\n"

@@ -19,6 +19,7 @@ from tui_loop.core.diagnosis.findings import (
 )
 from tui_loop.core.errors import NotFound
 from tui_loop.core.record.folders import LoopFolder
+from tui_loop.core.snapshot import LoopPoller, SnapshotRequest
 from tui_loop.core.workflow.plan import create_iteration, plan_next
 from tui_loop.core.workflow.stop_rules import read_auto_end
 from tui_loop.core.workflow.suggestion_source import DiagnosisSource, Proposal
@@ -272,6 +273,20 @@ def test_a_stop_request_ends_it_and_the_trail_is_kept(loop: LoopFolder, play: Pl
     assert (played.outcome.stop.kind, played.outcome.exit_code) == ("stopped", 3)
     assert [each.ended.state for each in played.outcome.steps] == ["finished", "stopped"]
     assert "auto stopped: intents/2 was stopped on request." in loop.iteration(2).read_notes()
+
+
+def test_the_reason_for_the_stop_is_shown_until_another_iteration_is_created(
+    loop: LoopFolder, play: Play
+) -> None:
+    play(Scripted(rate(1e-3, 1)), world, iterations=1)
+    played = play(Scripted(), world)
+    assert (played.outcome.stop.kind, played.outcome.steps) == ("nothing", ()), "it created none"
+    poller = LoopPoller(loop)
+    end = poller.poll(SnapshotRequest()).auto_end
+    assert end is not None
+    assert (end.stop, end.last, end.best) == (played.outcome.stop, 1, 1)
+    create_iteration(loop, plan_next(loop, parent=1, settings=["lora.r=4"], why="by hand"), {})
+    assert poller.poll(SnapshotRequest()).auto_end is None
 
 
 def test_what_cannot_be_run_is_told_and_the_next_is_tried(loop: LoopFolder, play: Play) -> None:

@@ -230,8 +230,7 @@ class Autopilot:
 
     def _write_end(self, outcome: Outcome) -> None:
         """Records why it stopped: the app that shows the loop may start later."""
-        created = self._history.created
-        last = created[-1] if created else None
+        last = max(self._history.loop.numbers(), default=None)
         best = outcome.best.number if outcome.best is not None else None
         try:
             write_auto_end(

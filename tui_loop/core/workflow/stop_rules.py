@@ -37,7 +37,7 @@ class Stop(msgspec.Struct, frozen=True):
 class AutoEnd(msgspec.Struct, frozen=True):
     """The end of the last `auto` of a loop, as in `auto.json`.
 
-    `t` in unix seconds; `last`: the last iteration that it created, `best`: the best iteration so
+    `t` in unix seconds; `last`: the newest iteration at that time, `best`: the best iteration so
     far; None where there is none.
     """
 

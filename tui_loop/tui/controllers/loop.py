@@ -37,7 +37,7 @@ class LoopController:
 
     def write_report(self) -> None:
         """Asks for a file and writes the loop's report into it."""
-        self._context.run(self._write_report(), "loop")
+        self._context.run(self._write_report(), "report", is_exclusive=False)
 
     def draft_fresh_split(self) -> None:
         """Asks, and drafts the next iteration on a fresh split."""

@@ -108,7 +108,10 @@ class RunsController:
                 ("c", "let it run", ""),
             ],
         )
-        if answer:
+        now = self._context.snapshot
+        if answer and (now is None or now.live is None or now.live.number != number):
+            self._context.notify(f"{number} has ended. s stops what is running now.")
+        elif answer:
             message = f"{number} will stop."
             how = {"save": answer != "drop", "evaluate": answer == "evaluate"}
             await self._request(live, "stop", message, **how)

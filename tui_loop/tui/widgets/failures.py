@@ -25,6 +25,7 @@ from tui_loop.tui.hints import in_keys
 from tui_loop.tui.latest_only_worker import LatestOnlyWorker
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.example_list import ExampleList
+from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.search import SearchablePane
 from tui_loop.tui.widgets.sheet import Sheet
@@ -144,7 +145,12 @@ class FailuresPane(SearchablePane):
         before, self.choice = self.choice, choice
         is_same = (before.order, before.is_reversed) == (choice.order, choice.is_reversed)
         self._list_again(to_top=not is_same)
-        self.post_message(self.Chosen(choice))
+        if not self.field.is_open:  # what is being typed is not chosen yet
+            self.post_message(self.Chosen(choice))
+
+    def on_field_closed(self, event: Field.Closed) -> None:
+        event.stop()
+        self.post_message(self.Chosen(self.choice))
 
     def filter_by(self, text: str) -> None:
         """Lists by a line of terms; raises BadInput where it is invalid."""

@@ -33,6 +33,7 @@ from tui_loop.core.text.figures import loss, percent
 from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.iteration_lines import VERDICT_STYLES, claim_style, note_on, state_part
+from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.iteration_columns import (
     CLAIM,
     COLUMNS,
@@ -361,7 +362,12 @@ class IterationsPane(SearchablePane):
         if table.count and table.key_of(table.cursor) != before:
             table.post_message(RowList.Moved(table, table.cursor))
         self.show_titles()
-        self.post_message(self.Chosen(choice))
+        if not self.field.is_open:  # what is being typed is not chosen yet
+            self.post_message(self.Chosen(choice))
+
+    def on_field_closed(self, event: Field.Closed) -> None:
+        event.stop()
+        self.post_message(self.Chosen(self.choice))
 
     def show_note(self) -> None:
         """The lines on the row under the cursor."""

@@ -287,6 +287,9 @@ class Workbench(Frame):
             is_followed = True
         if is_followed and live != state.seen_live:
             self._change(selected=live, seen_live=live)
+        marked = tuple(each for each in state.marked if each in numbers)
+        if marked != state.marked:  # the loop of that name is another one by now
+            self._change(marked=marked)
         if self.state.selected is None or self.state.selected not in (DRAFT, *numbers):
             newest = numbers[-1] if numbers else DRAFT
             self._change(selected=live if live is not None else newest)
