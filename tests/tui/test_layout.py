@@ -152,6 +152,6 @@ def test_an_idle_config_is_as_high_as_its_changes_need(height: int) -> None:
         return pane_regions(Size(160, height), "all", state)["config"].height
 
     assert rows(0) == 6
-    assert rows(6) == 12
+    assert rows(6) == 8
     log = pane_regions(Size(160, height), "all", PaneState())["log"].height
     assert rows(60) == (height - log) // 2

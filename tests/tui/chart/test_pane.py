@@ -203,7 +203,7 @@ def test_the_cursor_of_the_grid_picks_a_chart_and_enter_opens_it_large() -> None
         await host.settle(pilot)
         assert host.focused is host.pane.grid
         picked = []
-        for key in ("right", "l", "left", "down", "up", "H"):
+        for key in ("right", "l", "left", "down", "up", "shift+left"):
             await pilot.press(key)
             picked.append(host.pane.chart.metric)
         expected = ["eval_loss", "score", "eval_loss", "cpu_percent", "eval_loss", "loss"]
