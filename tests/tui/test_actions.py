@@ -1607,7 +1607,12 @@ def test_the_menu_of_the_leader_shows_all_its_commands_on_a_small_screen(
 
 
 def test_the_menu_of_the_leader_has_the_keys_that_the_user_has_given(open_app: OpenApp) -> None:
-    keys = {"loop.progress": "g Z", "loop.queue": "ctrl+y", "app.back": "ctrl+b"}
+    keys = {
+        "loop.progress": "g Z",
+        "loop.queue": "ctrl+y",
+        "loop.ready": "g comma",
+        "app.back": "ctrl+b",
+    }
 
     async def steps(opened: Opened) -> None:
         await opened.press("g")
@@ -1617,8 +1622,21 @@ def test_the_menu_of_the_leader_has_the_keys_that_the_user_has_given(open_app: O
         await opened.until(lambda: opened.app.screen is opened.bench, "esc closes the menu")
         await opened.press("g", "Z")
         await opened.until(lambda: isinstance(opened.app.screen, ProgressScreen))
+        await opened.press("g", "comma")
+        await opened.until(lambda: isinstance(opened.app.screen, ReadyScreen))
 
     on_app(open_app(size=SMALL, number=2, settings=Settings(keys=keys)), steps)
+
+
+def test_the_footer_names_the_keys_that_the_user_has_given(open_app: OpenApp) -> None:
+    keys = {"app.leader": "comma", "app.help": "ctrl+h", "app.commands": "semicolon"}
+
+    async def steps(opened: Opened) -> None:
+        await opened.shows("comma more  ctrl+h help  semicolon commands")
+        await opened.press("comma")
+        await opened.until(lambda: isinstance(opened.app.screen, LeaderMenu))
+
+    on_app(open_app(size=WIDE, number=2, settings=Settings(keys=keys)), steps)
 
 
 def test_without_a_workbench_the_palette_runs_no_command_of_a_loop(open_app: OpenApp) -> None:

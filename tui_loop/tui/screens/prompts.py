@@ -56,7 +56,8 @@ class LeaderMenu(ModalScreen[str]):
     def on_key(self, event: events.Key) -> None:
         event.stop()  # esc closes it even where the user has given "back" another key
         chosen = {key: action.id for key, action in reversed(self._commands)}
-        self.dismiss(chosen.get(event.character or event.key, ""))
+        by_name = chosen.get(event.key, "")  # a sign that the help shows by its name: "comma"
+        self.dismiss(chosen.get(event.character or "", by_name))
 
     def action_back(self) -> None:
         self.dismiss("")

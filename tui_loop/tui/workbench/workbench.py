@@ -433,9 +433,11 @@ class Workbench(Frame):
                     pieces.append(Piece(keys_of(action, keymap)[0], "accent"))
                     call = f"app.perform('{action.id}')"
                     pieces.append(Piece(f" {action.short}  ", "muted", call))
-        right = [Piece("g ", "accent"), Piece("more  ", "muted", "app.leader('g')")]
-        right += [Piece("? ", "accent"), Piece("help  ", "muted", "app.help")]
-        right += [Piece(": ", "accent"), Piece("commands ", "muted", "app.command_palette")]
+        right = []
+        for name, word in (("leader", "more  "), ("help", "help  "), ("commands", "commands ")):
+            action = BY_ID[f"app.{name}"]
+            right.append(Piece(f"{keys_of(action, keymap)[0]} ", "accent"))
+            right.append(Piece(word, "muted", f"app.{action.call}"))
         self.query_one("#keys", Bar).show(pieces, right)
 
     def why_not(self, action: str) -> str:
