@@ -566,11 +566,16 @@ class Opened(Driven):
             await self.until(lambda before=before: self.bench.snapshot is not before, "a poll")
 
     async def begins_again(self, number: int) -> None:
-        """A fresh workbench on the loop, without a draft."""
-        loop = self.bench.loop
-        loop.draft.unlink(missing_ok=True)
-        self.app.open_loop(loop, number)
-        await self.until(lambda: _has_settled(self.app), "the first snapshot")
+        """A fresh workbench on the loop, without a draft; nothing of the last one returns."""
+        memory = self.app.memory
+        for name in [*memory._values]:
+            memory.put(name, None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(memory, "put", lambda *_: None)  # the last one remembers as it leaves
+            loop = self.bench.loop
+            loop.draft.unlink(missing_ok=True)
+            self.app.open_loop(loop, number)
+            await self.until(lambda: _has_settled(self.app), "the first snapshot")
 
     async def goes_to(self, number: int | str) -> None:
         """Selects an iteration or the draft."""

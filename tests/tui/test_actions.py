@@ -32,7 +32,6 @@ from tui_loop.core.examples.view import Order
 from tui_loop.core.workflow.queue import QueuedDraft, add, clear, read_queue
 from tui_loop.tui.actions import ACTIONS, BY_ID, SCOPES, keys_of, leader_actions
 from tui_loop.tui.backend import NearestRows
-from tui_loop.tui.chart.pane import ChartPane
 from tui_loop.tui.chart.widget import LossChart
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.asking import AskingScreen
@@ -122,7 +121,7 @@ async def the_menu_of_more_commands_opens_and_its_next_key_runs_one(
         await opened.press(closing)
         await opened.until(lambda: opened.app.screen is opened.bench)
     assert opened.bench.state.pane == "chart"
-    assert opened.app.focused is opened.get(ChartPane)
+    assert opened.app.focused is opened.get(LossChart)
 
 
 @does("app.messages")
@@ -602,14 +601,14 @@ for action, expected, keys in (
     ("chart.left", {"cursor": 30}, ()),
     ("chart.right", {"cursor": 30}, ("left", "left")),
     ("chart.far_left", {"cursor": 26}, ("left",)),
-    ("chart.far_right", {"cursor": 30}, ("left", "H")),
+    ("chart.far_right", {"cursor": 30}, ("left", "shift+left")),
     ("chart.zoom_in", {"zoom": (16, 30)}, ()),
     ("chart.zoom_out", {"zoom": None}, ("plus",)),
     ("chart.reset", {"zoom": None, "cursor": None}, ("left", "plus")),
     ("chart.metric", {"metric": "eval_loss"}, ()),
     ("chart.x_axis", {"x": "epoch"}, ()),
     ("chart.clip", {"clip": False}, ()),
-    ("chart.zoom_out_y", {"y": None}, ("g k",)),
+    ("chart.zoom_out_y", {"y": None}, ("g >",)),
     ("chart.overlay", {"overlay": False}, ()),
 ):
     does(action)(_changes_the_view(expected, *keys))
@@ -672,7 +671,7 @@ async def an_iteration_is_searched(opened: Opened, key: str) -> None:
     await opened.type("faster")
     await opened.press("enter")
     await opened.shows("match 1 of 1")
-    assert opened.bench.selected == 3
+    assert opened.bench.state.selected == 3
     await opened.press("escape")
 
 

@@ -16,6 +16,7 @@ from textual.screen import Screen
 
 from tests.tui.conftest import OpenApp, Opened, _character_of, on_app, scripted_iteration
 from tui_loop.tui.actions import ACTIONS
+from tui_loop.tui.app import LoopApp
 from tui_loop.tui.screens.dialogs import AskScreen, InputDialog
 from tui_loop.tui.screens.run_dialogs import AutoDialog, RunDialog
 
@@ -66,6 +67,8 @@ def test_random_keys_crash_nothing_and_change_nothing_that_no_dialog_confirmed(
 
     monkeypatch.setattr(Screen, "dismiss", counted)
     monkeypatch.setenv("EDITOR", "true")
+    for name in ("leave", "detach", "suspend_process"):  # the palette has them, too
+        monkeypatch.setattr(LoopApp, f"action_{name}", lambda _: None)
     choice = random.Random(SEED)
     keys = typed_keys()
 

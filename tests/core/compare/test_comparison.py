@@ -330,7 +330,9 @@ def test_outputs_that_were_made_differently_are_neither_better_nor_worse(
     assert result.claim == "measured differently"
     assert brief_delta(result).endswith("unlike")
     assert regression_of(result)[1] is None
-    assert any(text.startswith("measured differently (1 and 1") for _, text in claim_words(result))
+    assert any(
+        text.startswith("measured differently (one run of each") for _, text in claim_words(result)
+    )
 
 
 def test_equal_models_are_called_different_in_at_most_5_percent_by_score_and_loss() -> None:
