@@ -565,6 +565,11 @@ class Opened(Driven):
             self.bench.poll_now()
             await self.until(lambda before=before: self.bench.snapshot is not before, "a poll")
 
+    async def opens_again(self, number: int) -> None:
+        """The loop once more, with what is remembered of it."""
+        self.app.open_loop(self.bench.loop, number)
+        await self.until(lambda: _has_settled(self.app), "the first snapshot")
+
     async def begins_again(self, number: int) -> None:
         """A fresh workbench on the loop, without a draft; nothing of the last one returns."""
         memory = self.app.memory

@@ -200,7 +200,7 @@ def test_what_is_chosen_is_there_again_when_the_loop_is_opened_again(open_app: O
     async def steps(opened: Opened) -> None:
         choose(opened, columns=("lr",), order=IterationOrder.SCORE, query=parse_query("score>40"))
         await opened.shows("by score")
-        await opened.begins_again(2)
+        await opened.opens_again(2)
         await opened.shows("by score", "lr", "2 of 4 · score>40")
         assert listed(opened) == [2, 1, DRAFT]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from tui_loop.cli.inference_client import InferenceClient
+from tui_loop.core.commands import command
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.examples.retry_settings import GENERATION, Retried, check_settings
@@ -100,7 +101,8 @@ def scorer_of(folder: IterationFolder, *, allow_code: bool) -> Scorer:
     scorer = scorer_for(config.evaluation, labels, folder.loop.root)
     if scorer is None:
         raise BadInput(
-            f"{folder} has metric none, so no example passes or fails", "t asks its models"
+            f"{folder} has metric none, so no example passes or fails",
+            command("ask", folder, "PROMPT"),
         )
     return scorer
 

@@ -193,6 +193,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         if self.screen.is_modal:
             return
         commands = leader_actions(prefix, self._leader_scopes(), self.keys)
+        self.clear_notifications()  # the menu is where messages are
 
         def chosen(action: str | None) -> None:
             if action:

@@ -145,7 +145,7 @@ class RunsController:
                 "be resumed."
             )
         else:
-            context.run(self._resume(chosen.number), "resume")
+            context.run(self._resume(chosen.number), "resume", is_exclusive=False)
 
     async def _resume(self, number: int) -> None:
         context = self._context

@@ -17,8 +17,8 @@ from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.styled_lines import Span
 
-COLUMN = 36
-"""Cells that a command with its key needs at least."""
+COLUMN, LEAST_COLUMN = 36, 18
+"""Cells that a command with its key has; on a low terminal it may have fewer, for more columns."""
 
 
 class LeaderMenu(ModalScreen[str]):
@@ -64,8 +64,16 @@ class LeaderMenu(ModalScreen[str]):
 
     def _draw(self) -> None:
         width = self.app.size.width - 5  # the frame, a blank at each side, a scrollbar
-        columns = min(4, max(1, width // COLUMN))
-        room = width // columns
+        room = self.app.size.height - 2
+        for columns in range(min(4, max(1, width // COLUMN)), max(2, width // LEAST_COLUMN + 1)):
+            lines = self._lines(columns, width // columns)
+            if len(lines) <= room:
+                break
+        self.sheet.show(lines)
+        self.sheet.styles.height = len(lines)
+
+    def _lines(self, columns: int, room: int) -> list[list[Span]]:
+        """The commands of each scope under its heading; `room`: the cells of a column."""
         lines: list[list[Span]] = []
         for scope in dict.fromkeys(action.scope for _, action in self._commands):
             mine = [(key, action) for key, action in self._commands if action.scope == scope]
@@ -77,8 +85,7 @@ class LeaderMenu(ModalScreen[str]):
                     parts.append((f"  {key} ", "accent"))
                     parts.append((fit(action.description, room - 4 - len(key)) + " ", ""))
                 lines.append(parts)
-        self.sheet.show(lines)
-        self.sheet.styles.height = len(lines)
+        return lines
 
 
 class SearchLine(ModalScreen[str | None]):
