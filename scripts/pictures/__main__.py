@@ -28,7 +28,7 @@ ITERATION = 4
 PICTURES: tuple[tuple[str, str, tuple[int, int], Sequence[str]], ...] = (
     ("workbench", LOOP, (160, 46), ("up", "up", "m", "down", "down")),
     ("failures", LOOP, (110, 30), ("4", "down", "enter")),
-    ("what-fails", LOOP, (110, 34), ("4", "f")),
+    ("what-fails", LOOP, (110, 34), ("4", "g", "d")),
     ("compare", LOOP, (140, 44), ("up", "up", "m", "down", "down", "c")),
     ("diagnosis", TINY, (120, 22), ("d", "down", "space")),
 )
@@ -86,8 +86,8 @@ def main(folder: Path) -> None:
         loops = LoopsFolder(Path(temporary) / "loops")
         for name in (LOOP, TINY):
             shutil.copytree(Path("loops") / name, loops.path / name, ignore=_WEIGHTS)
-        memory = Memory(Path(temporary) / "app.json")
         for name, loop, size, keys in PICTURES:
+            memory = Memory(Path(temporary) / f"{name}.json")  # nothing of another one returns
             svg = asyncio.run(picture(loops, memory, loop, size, keys))
             (folder / f"{name}.svg").write_text(_self_contained(svg), encoding="utf-8")
             print(folder / f"{name}.svg")
