@@ -56,7 +56,7 @@ class Step:
 
 
 ROUND = (
-    Step("", "1 Iterations", "2   learning_rate"),
+    Step("", "1 Iterations", "learning_rate"),
     # What is wrong with the best one, and what to try.
     Step("1 G up up", "▸   5"),
     Step("d", "Diagnosis of support-tiny/5"),
@@ -87,7 +87,7 @@ ROUND = (
     Step("a x", "annotation removed"),
     # An example with an annotation leaves the list, and its place is the next one's.
     Step("]", "Example"),
-    Step("esc f", "What fails in support-tiny/7"),
+    Step("esc g d", "What fails in support-tiny/7"),
     Step("esc", "4 Failures of 7"),
     # Against the others.
     Step("1 [ m ]", "▸   7"),
