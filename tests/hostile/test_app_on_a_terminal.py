@@ -36,30 +36,32 @@ POLL_SECONDS = 0.01
 LOOP = "support-intents"
 UP, DOWN, RIGHT, END, HOME = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[F", "\x1b[H"
 PAGE_UP, PAGE_DOWN, ENTER, TAB, BACK = "\x1b[5~", "\x1b[6~", "\r", "\t", "\x1b[Z"
-EDIT = "E"
+EDIT = "e"
 ALTERNATE_SCREEN = b"\x1b[?1049h"
 ESCAPE = "\x1b[27u"
 """As terminals send it that were asked to tell it from the beginning of a longer key."""
 
 LOOKS_AT_PANES = ["1", "2", "3", "4", "5", "z", "z"]
 READS = [ENTER, f"={LOOP}/", PAGE_DOWN, PAGE_DOWN, END, ESCAPE, "=Iterations"]
-COUNTS = ["4", "f", "=What fails", DOWN, " ", " ", END, PAGE_UP, HOME, "n", "x\u009b2J", ENTER]
-LISTS_EXAMPLES = [ESCAPE, "4", "/", "\x15", ENTER, "=all", END, HOME]
+COUNTS = ["4", "g", "d", "=What fails", DOWN, " ", " ", END, PAGE_UP, HOME, "A"]
+COUNTS += ["x\u009b2J", ENTER]
+LISTS_EXAMPLES = [ESCAPE, "4", "f", "\x15", ENTER, "=all", END, HOME]
 SEARCHES = ["/", "INST", ENTER, "/", "\x15", ENTER]
 READS_EXAMPLES = [HOME, ENTER, "=Example 1", PAGE_DOWN, "]", "=Example 2", END, HOME, END]
-JUDGES = ["w", RIGHT, "v", "u", "x", "c", "odd", ENTER, "n", "=rows near", ESCAPE]
+JUDGES = ["n", RIGHT, "v", "a", "m", "a", "x", "a", "n", "odd", ENTER]
+JUDGES += ["g", "t", "=rows nearest", ESCAPE]
 LEAVES_EXAMPLE = ["]", "=Example 3", END, HOME, END, ESCAPE]
-LOOKS_AT_TRAINING = ["T", "=Training rows", DOWN, TAB, PAGE_DOWN, ESCAPE, ESCAPE]
-EDITS = ["2", "z", END, HOME, DOWN, ENTER, HOME, END, ESCAPE, "w", HOME, ESCAPE, "v", "v"]
-FINDS = ["n", "/", "model", ENTER, ENTER, HOME, ESCAPE, "z"]
-DRAWS = ["3", "v", "v", "v", "L", "o", RIGHT]
+LOOKS_AT_TRAINING = ["g", "t", "=Training rows", DOWN, TAB, PAGE_DOWN, ESCAPE, ESCAPE]
+EDITS = ["2", "z", END, HOME, DOWN, ENTER, HOME, END, ESCAPE, "a", HOME, ESCAPE, "v", "v"]
+FINDS = ["g", "n", "/", "model", ENTER, ENTER, HOME, ESCAPE, "z"]
+DRAWS = ["3", "v", "v", "v", "g", "y", "g", "V", RIGHT]
 LOOKS_AT_LOG = ["5", END, PAGE_UP, PAGE_UP, HOME, "f", "f", "f", "/", "Q", ENTER, UP]
 COMPARES = ["1", "m", UP, "c", "=Compare", PAGE_DOWN, END, ESCAPE]
 READS_FURTHER = ["1", END, UP, UP, *(word for _ in range(4) for word in (*READS, UP))]
-LOOKS_AT_DRAFT = ["1", END, DOWN, "2", "v", PAGE_DOWN, PAGE_DOWN, "n", "n", "v", "r"]
-DRAFTS = ["1", HOME, "N", "=There is a draft", ESCAPE]
-ASKS = ["?", "=Help", PAGE_DOWN, ESCAPE, ":", "=pane.iterations", "quit", ESCAPE, EDIT, "s", ESCAPE]
-BEGINS = ["O", "=Loops", DOWN, DOWN, "n", "=data", "red", DOWN, UP, TAB, BACK, ESCAPE, ESCAPE]
+LOOKS_AT_DRAFT = ["1", END, DOWN, "2", "v", PAGE_DOWN, PAGE_DOWN, "g", "n", "v", "r"]
+DRAFTS = ["1", HOME, "i", "=There is a draft", ESCAPE]
+ASKS = ["?", "=Help", PAGE_DOWN, ESCAPE, ":", "=iterations.filter", "quit", ESCAPE, EDIT, "s", ESCAPE]
+BEGINS = ["g", "l", "=Loops", DOWN, DOWN, "A", "=data", "red", DOWN, UP, TAB, BACK, ESCAPE, ESCAPE]
 WALK = [
     *LOOKS_AT_PANES,
     "1",
@@ -221,7 +223,7 @@ def harmless(folder: Path, recorded: Path) -> Stream:
         session.opens()
         session.types([*LOOKS_AT_PANES, "4", *READS_EXAMPLES, *LEAVES_EXAMPLE])
         session.types(["2", ENTER, ESCAPE, "1", *READS])
-        session.types(["c", "=Compare", ESCAPE, ":", "=pane.iterations", ESCAPE, "y", "=copied"])
+        session.types(["c", "=Compare", ESCAPE, ":", "=iterations.filter", ESCAPE, "y", "=copied"])
         session.leaves()
     return Stream(session.output)
 
