@@ -60,7 +60,19 @@ COMPARES = ["1", "m", UP, "c", "=Compare", PAGE_DOWN, END, ESCAPE]
 READS_FURTHER = ["1", END, UP, UP, *(word for _ in range(4) for word in (*READS, UP))]
 LOOKS_AT_DRAFT = ["1", END, DOWN, "2", "v", PAGE_DOWN, PAGE_DOWN, "g", "n", "v", "r"]
 DRAFTS = ["1", HOME, "i", "=There is a draft", ESCAPE]
-ASKS = ["?", "=Help", PAGE_DOWN, ESCAPE, ":", "=iterations.filter", "quit", ESCAPE, EDIT, "s", ESCAPE]
+ASKS = [
+    "?",
+    "=Help",
+    PAGE_DOWN,
+    ESCAPE,
+    ":",
+    "=iterations.filter",
+    "quit",
+    ESCAPE,
+    EDIT,
+    "s",
+    ESCAPE,
+]
 BEGINS = ["g", "l", "=Loops", DOWN, DOWN, "A", "=data", "red", DOWN, UP, TAB, BACK, ESCAPE, ESCAPE]
 WALK = [
     *LOOKS_AT_PANES,

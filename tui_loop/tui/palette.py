@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
 
 from tui_loop.tui.actions import ACTIONS, SCOPES, WORKBENCH_SCOPES, keys_of
 from tui_loop.tui.cells import flat
@@ -48,14 +49,14 @@ class Commands(Provider):
 
     async def discover(self) -> Hits:
         for entry in self._entries():
-            yield DiscoveryHit(entry.text, entry.run, help=entry.help)
+            yield DiscoveryHit(Content(entry.text), entry.run, text=entry.text, help=entry.help)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for entry in self._entries():
             score = max(matcher.match(entry.text), matcher.match(entry.also) * 0.9)
             if score > 0:
-                yield Hit(score, matcher.highlight(entry.text), entry.run, help=entry.help)
+                yield Hit(score, Content(entry.text), entry.run, text=entry.text, help=entry.help)
 
     def _entries(self) -> Iterator[Entry]:
         yield from self._actions()
