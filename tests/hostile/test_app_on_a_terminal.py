@@ -251,7 +251,7 @@ def hostile_at(folder: Path, size: tuple[int, int]) -> tuple[Stream, Hostile]:
         loop.iteration(4).lock.unlink()  # its run is taken for a live one of another machine
         write_runnable_draft(loop, text)
         session.types(["1", END, f"={text.mark('run why')}", "r", "=hint", ESCAPE])
-        session.types(["C", "=Check ", DOWN, ENTER, PAGE_DOWN, RIGHT, ESCAPE])
+        session.types(["g", "c", "=Check ", DOWN, ENTER, PAGE_DOWN, "]", ESCAPE])
         session.leaves()
     return Stream(session.output), text
 
