@@ -108,7 +108,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("pane.zoom", "z", "zoom", "zoom the pane, or show all again", "workbench", "zoom"),
     Action("run.start", "r", "runs.start", "run the draft (asks)", "workbench", "run"),
     Action("run.check", "g c", "checks.open", "check the draft", "workbench"),
-    Action("run.stop", "s", "stop", "stop the live run (asks)", "workbench", "stop"),
+    Action("run.stop", "s", "runs.stop", "stop the live run (asks)", "workbench", "stop"),
     Action("run.pause", "p", "runs.pause", "pause or continue the live run", "workbench", "pause"),
     Action(
         "run.evaluate", "g e", "runs.evaluate", "evaluate the live run now", "workbench", "evaluate"

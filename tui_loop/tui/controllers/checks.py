@@ -18,17 +18,10 @@ class ChecksController:
 
     def open(self) -> None:
         """Checks the draft."""
-        context, draft = self._context, self._context.state.draft
-        snapshot = context.snapshot
-        if snapshot is None:
-            return
-        if draft is None:
-            context.notify(
-                snapshot.draft_problem or snapshot.problem or "There is no draft to check."
-            )
-            return
-        screen = self._show_screen(f"Check of {context.next_number}")
-        context.run(self._check(screen, draft), "check")
+        draft = self._context.draft_to("check")
+        if draft is not None:
+            screen = self._show_screen(f"Check of {self._context.next_number}")
+            self._context.run(self._check(screen, draft), "check")
 
     def show_refusal(self, error: ChecksFailed) -> None:
         """Lists the checks for which a run was refused."""

@@ -179,6 +179,14 @@ class Context:
         """Returns the selected iteration; None where the draft is selected."""
         return self.snapshot.iteration(self.state.number) if self.snapshot is not None else None
 
+    def draft_to(self, use: str) -> Draft | None:
+        """Returns the draft; without one, says why it cannot be run, checked or queued."""
+        snapshot, draft = self.snapshot, self.state.draft
+        if draft is None and snapshot is not None:
+            why = snapshot.draft_problem or snapshot.problem
+            self.notify(why or f"There is no draft to {use}.")
+        return draft if snapshot is not None else None
+
     @property
     def next_number(self) -> int:
         """Returns the number that the draft will have as an iteration."""

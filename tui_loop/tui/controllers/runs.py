@@ -15,6 +15,7 @@ from tui_loop.core.text.figures import counted, percent
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
+from tui_loop.tui.controllers.unattended import AutopilotController
 from tui_loop.tui.screens.run_dialogs import RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
@@ -31,24 +32,25 @@ WILL: dict[RequestName, str] = {
 class RunsController:
     """Starts, stops and resumes runs."""
 
-    def __init__(self, context: Context, drafts: DraftsController) -> None:
-        self._context, self._drafts = context, drafts
+    def __init__(
+        self, context: Context, drafts: DraftsController, autopilot: AutopilotController
+    ) -> None:
+        self._context, self._drafts, self._autopilot = context, drafts, autopilot
         self._watched: set[int] = set()
         """Iterations whose end is reported: those that were live, or started here."""
 
     def start(self) -> None:
         """Shows what running the draft would do; enter starts it."""
-        context, draft = self._context, self._context.state.draft
-        snapshot = context.snapshot
-        if snapshot is None:
+        context = self._context
+        if context.snapshot is None:
             return
         if running := context.hosted_or_live:
             context.notify(f"{running} is running. s stops it; A queues the draft.")
-        elif draft is None:
-            context.notify(
-                snapshot.draft_problem or snapshot.problem or "There is no draft to run."
-            )
-        elif draft.problems:
+            return
+        draft = context.draft_to("run")
+        if draft is None:
+            return
+        if draft.problems:
             context.bench.select(DRAFT)
             context.bench.go_to("config")
             context.pane(ConfigPane).action_next_problem()
@@ -83,7 +85,9 @@ class RunsController:
             dialog.show(found)
 
     def stop(self) -> None:
-        """Asks how the live run should end, and requests it."""
+        """Asks how the live run should end, or whether to stop the process between two runs."""
+        if self._autopilot.stop():
+            return
         live = self._live()
         if live is not None:
             self._context.run(self._stop(live), "request")

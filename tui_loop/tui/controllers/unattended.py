@@ -50,15 +50,10 @@ class QueueController:
 
     def enqueue(self) -> None:
         """Adds the draft to the queue; the next draft has the same parent."""
-        context, draft = self._context, self._context.state.draft
-        snapshot = context.snapshot
-        if snapshot is None:
-            return
+        context, draft = self._context, self._context.draft_to("queue")
         if draft is None:
-            context.notify(
-                snapshot.draft_problem or snapshot.problem or "There is no draft to queue."
-            )
-        elif draft.problems:
+            return
+        if draft.problems:
             context.notify(f"The draft cannot run: {draft.problems[0]}")
         elif not draft.changed and draft.parent:
             context.notify(f"The draft has no change; it would repeat {draft.parent}.")

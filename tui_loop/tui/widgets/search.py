@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 from tui_loop.core.text.figures import counted
-from tui_loop.tui.actions import ACTIONS, BY_ID, keys_of
+from tui_loop.tui.actions import BY_ID, keys_of
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import Pane
@@ -82,9 +82,6 @@ def joined(parts: Sequence[Span]) -> str:
     """Returns the text of a row."""
     return "".join(text for text, _ in parts)
 
-
-MOVES = ("next_match", "previous_match")
-WORKBENCH = tuple(action for action in ACTIONS if action.scope == "workbench")
 
 WHOLE = 500
 """Cells of a row whose text is searched, enough for every text."""
@@ -210,10 +207,3 @@ class SearchablePane(Searchable, Pane):
     def leave_search(self) -> bool:
         """Closes the input, the search or the filter; returns whether there was any of them."""
         raise NotImplementedError
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Without a search, disables keys of matches that the workbench uses."""
-        if action in MOVES and not self.search:
-            key = BY_ID[f"{self.scope}.{action}"].keys
-            return all(key not in each.keys.split(",") for each in WORKBENCH)
-        return super().check_action(action, parameters)

@@ -88,7 +88,8 @@ class Workbench(Frame):
         self._wake = asyncio.Event()
         context = self.context = Context(self, self, loop, backend)
         self.drafts = DraftsController(context)
-        self.runs = RunsController(context, self.drafts)
+        self.autopilot = AutopilotController(context)
+        self.runs = RunsController(context, self.drafts, self.autopilot)
         self.examples = ExamplesController(context, self.drafts)
         self.filters = FiltersController(context)
         self.iterations = IterationsController(context, self.drafts, self.examples)
@@ -98,7 +99,6 @@ class Workbench(Frame):
         self.progress = ProgressController(context, self.comparison, self.queue)
         self.patterns = PatternsController(context)
         self.readiness = ReadinessController(context)
-        self.autopilot = AutopilotController(context)
         self.checks = ChecksController(context)
         self.loop_settings = LoopController(context, self.drafts)
         context.show_refusal = self.checks.show_refusal
@@ -225,7 +225,7 @@ class Workbench(Frame):
             if pane != "iterations":
                 self._other_pane = pane
             self._change(pane=pane)
-        self.lay_out()
+            self.lay_out()
 
     # --- polling ---
 
@@ -257,14 +257,11 @@ class Workbench(Frame):
 
     def _take(self, snapshot: LoopSnapshot, edits: int) -> None:
         """Shows a snapshot; its draft counts unless it was edited since the poll began."""
-        was_live = self.pane_state.is_live
         self.snapshot = snapshot
         if edits == self.state.draft_edits and not self.state.is_draft_unsaved:
             self._change(draft=snapshot.draft)
         self._follow_or_choose(snapshot)
         self._show_snapshot()
-        if was_live != self.pane_state.is_live:
-            self.lay_out()
         self.runs.report_ends(snapshot)
         for controller in (
             self.autopilot,
@@ -359,11 +356,6 @@ class Workbench(Frame):
     def action_call(self, controller: str, method: str) -> None:
         """Calls a method of a controller."""
         getattr(getattr(self, controller), method)()
-
-    def action_stop(self) -> None:
-        """Stops the live run, or the process that starts runs."""
-        if not self.autopilot.stop():
-            self.runs.stop()
 
     def action_pane(self, name: str) -> None:
         if not self.takes_keys:
