@@ -131,10 +131,14 @@ def test_the_queue_is_run_in_the_background_and_not_twice(open_app: OpenApp) -> 
         await opened.press("r", "enter")
         await opened.tells("process 4711")
         assert backend.queues_run == [loop.name]
-        before = opened.bench.state.selected
         run = scripted_iteration(loop, "learning_rate=1e-4").starts()
         await opened.looks(2)
-        assert opened.bench.state.selected == before, "what the queue runs is not gone to"
+        assert opened.bench.state.selected == run.folder.number, (
+            "the selection follows the queue's runs"
+        )
+        opened.bench.select(1)
+        await opened.looks(2)
+        assert opened.bench.state.selected == 1, "until something else is selected"
         run.dies()
         with unattended(loop):
             await opened.shows("running, 3 drafts left")
