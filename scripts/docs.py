@@ -12,7 +12,8 @@ from tui_loop.core.commands import COMMANDS
 from tui_loop.core.config.fields import as_setting, field
 from tui_loop.core.config.schema import all_fields
 from tui_loop.core.errors import BadInput, NeedsExtra, NotFound, RunFailed, RunStopped
-from tui_loop.tui.actions import ACTIONS, SCOPES, keys_of
+from tui_loop.tui.actions import ACTIONS, SCOPES
+from tui_loop.tui.keys import keys_of
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from tests.conftest import CHECKOUT
-from tui_loop.tui.actions import BY_ID, keys_of
+from tui_loop.tui.actions import BY_ID
+from tui_loop.tui.keys import keys_of
 
 NAMED = {
     "app.help": "?",

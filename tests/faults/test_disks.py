@@ -35,7 +35,7 @@ from tui_loop.core.workflow.closing import close_loop
 from tui_loop.core.workflow.holdout import HoldoutEvaluation, record_holdout_evaluation
 from tui_loop.core.workflow.queue import QueuedDraft, add
 from tui_loop.core.workflow.run_end import record_diagnosis
-from tui_loop.tui.status import status_line
+from tui_loop.tui.workbench.header import status_line
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tui_loop.core.record.lock import GONE_AFTER_SECONDS
 from tui_loop.core.record.reader import IterationReader
 from tui_loop.core.record.state import PACE_SECONDS
 from tui_loop.core.snapshot import LoopPoller, SnapshotRequest
-from tui_loop.tui.status import status_line
+from tui_loop.tui.workbench.header import status_line
 
 RUN = """
 import sys

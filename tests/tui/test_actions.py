@@ -30,9 +30,10 @@ from tui_loop.core.examples.query import parse
 from tui_loop.core.examples.tfidf_index import Answer, Neighbour
 from tui_loop.core.examples.view import Order
 from tui_loop.core.workflow.queue import QueuedDraft, add, clear, read_queue
-from tui_loop.tui.actions import ACTIONS, BY_ID, SCOPES, keys_of, leader_actions
+from tui_loop.tui.actions import ACTIONS, BY_ID, SCOPES
 from tui_loop.tui.backend import NearestRows
 from tui_loop.tui.chart.widget import LossChart
+from tui_loop.tui.keys import keys_of, leader_actions
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.asking import AskingScreen
 from tui_loop.tui.screens.breakdown import BreakdownScreen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tui_loop.core.commands import COMMANDS, command
 from tui_loop.tui.actions import BY_ID
-from tui_loop.tui.hints import ACTIONS_OF, in_keys
+from tui_loop.tui.keys import ACTIONS_OF, in_keys
 
 
 def test_a_command_that_has_a_key_becomes_the_key() -> None:

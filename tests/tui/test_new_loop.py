@@ -25,12 +25,12 @@ from tests.waiting import PATIENCE_SECONDS
 from tui_loop.cli.backend import AppBackend
 from tui_loop.core.config.data_sources import DataSource
 from tui_loop.core.data import source_rows
+from tui_loop.core.data.offered_files import Offers
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.preflight.check_result import CheckKind, warning
 from tui_loop.core.record.folders import LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.tui.backend import Backend, DatasetPreview, NewLoop
-from tui_loop.tui.data_files import Offers
 from tui_loop.tui.screens import new_loop
 
 SIZES = [(60, 20), (80, 24), (160, 48)]

@@ -14,6 +14,7 @@ import msgspec
 from tui_loop.cli.app_runs import AppRuns
 from tui_loop.core.config.data_sources import split_source
 from tui_loop.core.config.tables import Tables
+from tui_loop.core.data.offered_files import sources_in
 from tui_loop.core.data.registries import is_registry
 from tui_loop.core.data.source_rows import ReadProgress, no_progress, resolved
 from tui_loop.core.errors import BadInput, file_error
@@ -31,7 +32,6 @@ from tui_loop.tui.backend import (
     RetryProcess,
     SuspectRows,
 )
-from tui_loop.tui.data_files import sources_in
 
 if TYPE_CHECKING:
     from tui_loop.cli.new_loop import Prepared

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from types import MappingProxyType
-
 import msgspec
-from textual.binding import Binding, BindingType
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -445,69 +441,3 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 BY_ID = {action.id: action for action in ACTIONS}
-
-NO_KEYMAP: Mapping[str, str] = MappingProxyType({})
-
-_SIGNS = {
-    "question_mark": "?",
-    "colon": ":",
-    "slash": "/",
-    "plus": "+",
-    "minus": "-",
-    "greater_than_sign": ">",
-    "less_than_sign": "<",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "escape": "esc",
-    "pageup": "pgup",
-    "pagedown": "pgdn",
-    "up": "↑",
-    "down": "↓",
-    "left": "←",
-    "right": "→",
-}
-
-
-def bindings(*scopes: str) -> list[BindingType]:
-    """The key bindings of a widget or screen that is at home in `scopes`."""
-    return [
-        Binding(action.keys, action.call, action.description, id=action.id, show=False)
-        for action in ACTIONS
-        if action.scope in scopes
-    ]
-
-
-def bindings_of(*ids: str) -> list[BindingType]:
-    """The key bindings of single actions, for a dialog."""
-    return [
-        Binding(BY_ID[each].keys, BY_ID[each].call, BY_ID[each].description, id=each, show=False)
-        for each in ids
-    ]
-
-
-def leader_actions(
-    prefix: str, scopes: Collection[str], keymap: Mapping[str, str] = NO_KEYMAP
-) -> list[tuple[str, Action]]:
-    """Returns the actions behind a leader in `scopes`, each with the sign that calls it.
-
-    Where two scopes have a sign, it is the first scope's: an example's `g m` asks its prompt.
-    `keymap`: the keys that the user has changed.
-    """
-    found: dict[str, Action] = {}
-    for scope in scopes:
-        for action in ACTIONS:
-            for keys in keymap.get(action.id, action.keys).split(","):
-                if action.scope == scope and keys.strip().startswith(f"{prefix} "):
-                    found.setdefault(_shown(keys.split()[1]), action)
-    return list(found.items())
-
-
-def keys_of(action: Action, keymap: dict[str, str]) -> list[str]:
-    """The keys that an action has, as people write them: `?`, `ctrl+p`, `N`."""
-    names = keymap.get(action.id, action.keys).split(",")
-    return [_shown(name.strip()) for name in names if name.strip()]
-
-
-def _shown(name: str) -> str:
-    head, plus, last = name.rpartition("+")
-    return f"{head}{plus}{_SIGNS.get(last, last)}"

@@ -26,13 +26,14 @@ from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.secrets import redacted
-from tui_loop.tui.actions import BY_ID, WORKBENCH_SCOPES, bindings, leader_actions
+from tui_loop.tui.actions import BY_ID, WORKBENCH_SCOPES
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
 from tui_loop.tui.event_order import EveryResize, KeysInOrder
+from tui_loop.tui.keys import bindings, leader_actions
 from tui_loop.tui.messages import MessageLine
-from tui_loop.tui.palette import Commands, Palette
 from tui_loop.tui.screens.dialogs import AskScreen
+from tui_loop.tui.screens.palette import Commands, Palette
 from tui_loop.tui.screens.prompts import LeaderMenu, SearchLine
 from tui_loop.tui.screens.reading import HelpScreen, ReadingScreen, message_lines
 from tui_loop.tui.services import AppServices
@@ -40,13 +41,13 @@ from tui_loop.tui.settings import Memory, Settings
 from tui_loop.tui.terminal import opening_words
 from tui_loop.tui.themes import THEMES, VARIABLES
 from tui_loop.tui.widgets.row_list import RowList
+from tui_loop.tui.widgets.search import TextSearch
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.styled_lines import Span
 from tui_loop.tui.workbench.frame import LoadingScreen
 
 LAST_THEME = "theme"
 
-Searchable = RowList | Sheet
 
 FOCUSED: dict[str, type] = {"list": RowList, "sheet": Sheet}
 """Scopes of what has the focus."""
@@ -104,7 +105,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         self.keys = dict(settings.keys)
         self.is_ascii = is_ascii
         self._first, self._number = loop, number
-        self._search_text = ""
+        self._search = TextSearch()
         self._terminal, self._has_terminal = terminal, has_terminal
         self._can_stop = can_stop
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -218,32 +219,39 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         if found is None:
             self.notify("There is nothing to search here.")
             return
-        self.push_screen(SearchLine(lambda text: self._find(found, text, 0)), self._searched_for)
+        start, before = found.search_place, self._search.text
+
+        def find(text: str) -> None:
+            self._search.set_text(text)
+            self._search.find_in(found.texts())
+            self._show_match(found, self._search.near(start))
+
+        def end(text: str | None) -> None:
+            if not text:  # the last search stays
+                self._search.set_text(before)
+
+        self.push_screen(SearchLine(find), end)
 
     def action_match(self, step: int) -> None:
         """Goes to the next match of the last search, or to the previous one."""
-        found = self._searched()
+        found, search = self._searched(), self._search
         if found is None:
             self.notify("There is nothing to search here.")
-        elif not self._search_text:
+        elif not search:
             self.notify("Nothing has been searched for yet. / searches.")
         else:
-            self._find(found, self._search_text, step)
+            search.find_in(found.texts())
+            place = found.search_place
+            self._show_match(found, search.after(place) if step > 0 else search.before(place))
 
-    def _searched(self) -> Searchable | None:
+    def _searched(self) -> RowList | Sheet | None:
         focused = self.focused
         return focused if isinstance(focused, RowList | Sheet) else None
 
-    def _searched_for(self, text: str | None) -> None:
-        if text:
-            self._search_text = text
-
-    def _find(self, where: Searchable, text: str, step: int) -> None:
-        place, count = where.find(text, step)
-        if count:
-            self.notify_place(f"match {place} of {count}")
-        elif text:
-            self.notify_place(f"no match for {flat(text, 60)}")
+    def _show_match(self, where: RowList | Sheet, row: int | None) -> None:
+        where.show_match(row)
+        if self._search:
+            self.notify_place(self._search.words(-1 if row is None else row))
 
     def action_messages(self) -> None:
         """Shows the messages of this session, newest first."""

@@ -36,7 +36,8 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_keys(args: argparse.Namespace, out: Output) -> int:
-    from tui_loop.tui.actions import ACTIONS, SCOPES, keys_of
+    from tui_loop.tui.actions import ACTIONS, SCOPES
+    from tui_loop.tui.keys import keys_of
     from tui_loop.tui.settings import read_settings, settings_file
 
     path = settings_file()

@@ -11,13 +11,13 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.chart import view as views
 from tui_loop.tui.chart.curves import ChartRun
 from tui_loop.tui.chart.grid import ChartGrid
 from tui_loop.tui.chart.metric_list import MetricList
 from tui_loop.tui.chart.view import ChartView, Layout
 from tui_loop.tui.chart.widget import ChartActions, LossChart
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 

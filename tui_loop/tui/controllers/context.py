@@ -20,7 +20,7 @@ from tui_loop.core.text.secrets import redacted
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import flat
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import in_keys
 from tui_loop.tui.screens.dialogs import Answer, AskScreen, ConsentScreen
 from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.widgets.iterations import DRAFT

@@ -13,7 +13,7 @@ from tui_loop.core.text.figures import brief, counted
 from tui_loop.core.workflow.draft import Draft, draft_text, new_draft, read_draft, write_draft
 from tui_loop.tui.cells import flat
 from tui_loop.tui.controllers.context import Context
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import in_keys
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.styled_lines import Span

@@ -13,9 +13,9 @@ from tui_loop.core.inference_messages import ServerStatus
 from tui_loop.core.reasoning import answer_of, split_reasoning
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import RetryProcess
 from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle

@@ -10,10 +10,9 @@ from textual.screen import Screen
 from tui_loop.core.inference_messages import BASE, GenerateResponse, ServerMessage
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import ModelClient
 from tui_loop.tui.cells import flat
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import bindings, in_keys
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.field import TextInput

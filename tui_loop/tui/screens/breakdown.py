@@ -17,8 +17,8 @@ from tui_loop.core.examples.breakdown import (
     slice_words,
     term_of,
 )
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import entitle

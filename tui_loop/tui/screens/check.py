@@ -13,9 +13,8 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import CheckResult, errors_of, warnings_of
 from tui_loop.core.preflight.row_checks import TrainedRow
 from tui_loop.core.text.figures import counted
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import bindings, in_keys
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.pane import entitle

@@ -20,13 +20,12 @@ from tui_loop.core.record.results import compared_metrics
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import brief, loss, percent
 from tui_loop.core.text.similarity import word_diff
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.chart.curves import ChartRun
 from tui_loop.tui.chart.pane import KeyedChart
 from tui_loop.tui.example_lines import Lines
-from tui_loop.tui.hints import in_keys
 from tui_loop.tui.iteration_lines import PERCENT, claim_style
+from tui_loop.tui.keys import bindings, in_keys
 from tui_loop.tui.widgets.bar import Bar, Piece, key_pieces
 from tui_loop.tui.widgets.example_list import Causes, ChangedList, Sides, answer_text, why_words
 from tui_loop.tui.widgets.pane import entitle

@@ -14,9 +14,9 @@ from tui_loop.core.diagnosis.findings import Diagnosis, Finding, Suggestion
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.text.figures import brief
 from tui_loop.core.workflow.readiness import Checklist
-from tui_loop.tui.actions import BY_ID, bindings, keys_of
+from tui_loop.tui.actions import BY_ID
 from tui_loop.tui.cells import flat
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import bindings, in_keys, keys_of
 from tui_loop.tui.widgets.bar import Bar, Piece, key_pieces
 from tui_loop.tui.widgets.diagnosis_list import (
     WIDE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -12,13 +13,16 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from tui_loop.core.consent import ForeignCode
-from tui_loop.tui.actions import bindings_of
 from tui_loop.tui.cells import width_of
+from tui_loop.tui.keys import bindings_of
 from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.styled_lines import Span
+
+Lines = Sequence[Sequence[Span]]
+Result = TypeVar("Result")
 
 Answer = tuple[str, str, str]
 """(key, words, value)"""
@@ -38,39 +42,91 @@ class _Answers(RowList):
         return [self.pointer(index), (f"{key}  ", "accent"), (words, "")]
 
 
-class AskScreen(ModalScreen[str]):
-    """Returns the value of the chosen answer, "" for esc."""
+class Dialog(ModalScreen[Result]):
+    """A framed box in the middle of the screen: lines to read, and below them what a subclass adds.
+
+    The lines get as many rows as they need, from `LEAST_LINES` to `MOST_LINES`. esc returns
+    `CANCELLED`.
+    """
 
     BINDINGS = bindings_of("app.back")
+    LEAST_LINES, MOST_LINES = 1, 12
+    CANCELLED: Any = None
     DEFAULT_CSS = """
-    AskScreen { align: center middle; background: $background 40%; }
-    AskScreen:ansi { background: ansi_default; }
-    AskScreen > Vertical {
+    Dialog { align: center middle; background: $background 40%; }
+    Dialog:ansi { background: ansi_default; }
+    Dialog > Vertical {
         width: 76; max-width: 100%; height: auto; max-height: 100%;
         border: round $style-accent; background: $background; padding: 0 1;
-        & > Sheet { height: auto; max-height: 12; padding: 0; }
-        & > #answers { margin-top: 1; }
+        &.-wide { width: 100; }
+        & > Sheet { padding: 0; }
+        & > Horizontal { height: 1; }
+        & > Horizontal > Sheet { height: 1; padding: 0; }
+        & > Horizontal > TextInput { width: 1fr; }
     }
     """
 
-    def __init__(
-        self, title: str, lines: Sequence[Sequence[Span]], answers: Sequence[Answer]
-    ) -> None:
+    def __init__(self, title: str, keys: str, lines: Lines, *, is_wide: bool = False) -> None:
+        """`keys`: the keys of the dialog, shown in its frame."""
         super().__init__()
-        self._title, self._lines, self._answers = title, lines, answers
+        self.sheet = Sheet(lines)
+        self.sheet.can_focus = False
+        self.sheet.styles.height = self.LEAST_LINES
+        self._title, self._keys, self._is_wide = title, keys, is_wide
 
     def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            sheet = Sheet(self._lines)
-            sheet.can_focus = False
-            sheet.styles.height = min(10, len(self._lines) + 1)
-            yield sheet
-            answers = _Answers(self._answers)
-            answers.styles.height = len(self._answers)
-            yield answers
-        entitle(box, self._title, "enter chooses · esc goes back")
+        with Vertical(classes="-wide" if self._is_wide else None) as box:
+            yield self.sheet
+            yield from self.compose_below()
+        entitle(box, self._title, self._keys)
+
+    def compose_below(self) -> ComposeResult:
+        """Yields the widgets below the lines."""
+        raise NotImplementedError
 
     def on_mount(self) -> None:
+        self._fit_soon()
+
+    def show_lines(self, lines: Lines) -> None:
+        """Shows other lines."""
+        self.sheet.show(lines)
+        self._fit_soon()
+
+    def action_back(self) -> None:
+        self.dismiss(self.CANCELLED)
+
+    def _fit_soon(self) -> None:
+        self.call_after_refresh(self._fit)  # its width is unknown before
+
+    def _fit(self) -> None:
+        height = self.sheet.virtual_size.height
+        self.sheet.styles.height = min(self.MOST_LINES, max(self.LEAST_LINES, height))
+
+
+def labelled(label: str, field: TextInput, *, width: int = 0) -> Horizontal:
+    """Returns a line of input behind its label; `width`: the least cells of the label."""
+    sheet = Sheet([[(label, "muted")]], is_note=True)
+    sheet.styles.width = max(width, width_of(label)) + 2
+    return Horizontal(sheet, field)
+
+
+class AskScreen(Dialog[str]):
+    """Returns the value of the chosen answer, "" for esc."""
+
+    CANCELLED = ""
+    DEFAULT_CSS = "AskScreen #answers { margin-top: 1; }"
+
+    def __init__(self, title: str, lines: Lines, answers: Sequence[Answer]) -> None:
+        super().__init__(title, "enter chooses · esc goes back", lines)
+        self._answers = answers
+
+    def compose_below(self) -> ComposeResult:
+        answers = _Answers(self._answers)
+        answers.styles.height = len(self._answers)
+        yield answers
+
+    def on_mount(self) -> None:
+        super().on_mount()
         self.query_one(_Answers).focus()
 
     def on_row_list_opened(self, event: RowList.Opened) -> None:
@@ -84,34 +140,16 @@ class AskScreen(ModalScreen[str]):
                 self.dismiss(value)
                 return
 
-    def action_back(self) -> None:
-        self.dismiss("")
 
-
-MOST_LINES = 12
-
-
-class InputDialog(ModalScreen[str | None]):
+class InputDialog(Dialog[str | None]):
     """Returns what was typed, None for esc; `is_needed`: an empty line is not accepted."""
 
-    BINDINGS = bindings_of("app.back")
-    DEFAULT_CSS = """
-    InputDialog { align: center middle; background: $background 40%; }
-    InputDialog:ansi { background: ansi_default; }
-    InputDialog > Vertical {
-        width: 76; max-width: 100%; height: auto; max-height: 100%;
-        border: round $style-accent; background: $background; padding: 0 1;
-        & > Sheet { height: 3; padding: 0; }
-        & > Horizontal { height: 1; margin-top: 1; }
-        & > Horizontal > Sheet { height: 1; padding: 0; }
-        & > Horizontal > TextInput { width: 1fr; }
-    }
-    """
+    DEFAULT_CSS = "InputDialog > Vertical > Horizontal { margin-top: 1; }"
 
     def __init__(
         self,
         title: str,
-        lines: Sequence[Sequence[Span]],
+        lines: Lines,
         label: str,
         *,
         does: str,
@@ -120,37 +158,22 @@ class InputDialog(ModalScreen[str | None]):
         is_needed: bool = True,
     ) -> None:
         """`does`: what enter does, in a few words."""
-        super().__init__()
-        self._title, self._does, self._is_needed = title, does, is_needed
-        self.sheet = Sheet(lines)
-        self.sheet.can_focus = False
-        self.label = Sheet([[(label, "muted")]], is_note=True)
-        self.label.styles.width = width_of(label) + 2
+        super().__init__(title, f"enter {does} · esc goes back", lines)
+        self._label, self._is_needed = label, is_needed
         self.field = TextInput(value, placeholder=placeholder)
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            yield self.sheet
-            with Horizontal():
-                yield self.label
-                yield self.field
-        entitle(box, self._title, f"enter {self._does} · esc goes back")
+    def compose_below(self) -> ComposeResult:
+        yield labelled(self._label, self.field)
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.field.focus()
-        self.call_after_refresh(self._fit)  # its width is unknown before
-
-    def _fit(self) -> None:
-        self.sheet.styles.height = min(MOST_LINES, max(1, self.sheet.virtual_size.height))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         text = event.value.strip()
         if text or not self._is_needed:
             self.dismiss(text)
-
-    def action_back(self) -> None:
-        self.dismiss(None)
 
 
 FILES_SHOWN = 5

@@ -11,8 +11,9 @@ from textual.screen import Screen
 
 from tui_loop.core.examples.annotations import AnnotationStatus, Kind
 from tui_loop.core.examples.example_detail import ExampleDetail, annotated_detail
-from tui_loop.tui.actions import BY_ID, bindings, keys_of
+from tui_loop.tui.actions import BY_ID
 from tui_loop.tui.example_lines import example_lines, worst_first
+from tui_loop.tui.keys import bindings, keys_of
 from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.pane import entitle

@@ -14,13 +14,14 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from tui_loop.core.data.offered_files import Offers, offers, suggested_name
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.tui.actions import BY_ID, bindings, keys_of
+from tui_loop.tui.actions import BY_ID
 from tui_loop.tui.backend import Backend, DatasetPreview, NewLoop
 from tui_loop.tui.cells import flat
-from tui_loop.tui.data_files import Offers, offers, suggested_name
+from tui_loop.tui.keys import bindings, keys_of
 from tui_loop.tui.latest_only_worker import LatestOnlyWorker
 from tui_loop.tui.screens.new_loop_state import (
     CREATE,

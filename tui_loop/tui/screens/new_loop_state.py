@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui_loop.core.data.offered_files import Offers, sources_in
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.row_checks import LEAVE_OUT
@@ -15,8 +16,7 @@ from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.tui.backend import DatasetPreview, NewLoop
 from tui_loop.tui.cells import flat
-from tui_loop.tui.data_files import Offers, sources_in
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import in_keys
 from tui_loop.tui.widgets.form import Choice
 from tui_loop.tui.widgets.styled_lines import Span
 

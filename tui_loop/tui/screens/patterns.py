@@ -17,8 +17,8 @@ from tui_loop.core.patterns.pattern import Pattern, by_field, shown
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.screens.rows import fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.bar import Bar, key_pieces

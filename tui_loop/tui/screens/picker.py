@@ -14,10 +14,10 @@ from tui_loop.core.compare.loop_list import LoopEntry, LoopsReader
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.figures import loss, percent
-from tui_loop.tui.actions import BY_ID, bindings, keys_of
+from tui_loop.tui.actions import BY_ID
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.cells import fit, flat, width_of
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import bindings, in_keys, keys_of
 from tui_loop.tui.screens.new_loop import NewLoopScreen
 from tui_loop.tui.services import AppServices, services_of
 from tui_loop.tui.widgets.bar import Bar, key_pieces

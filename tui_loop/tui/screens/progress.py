@@ -25,9 +25,8 @@ from tui_loop.core.plot.strip import ends, scale_of, strip
 from tui_loop.core.stats import Interval
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import bindings, in_keys
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle

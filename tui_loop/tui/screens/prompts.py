@@ -10,8 +10,9 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from tui_loop.tui.actions import SCOPES, Action, bindings_of
+from tui_loop.tui.actions import SCOPES, Action
 from tui_loop.tui.cells import fit
+from tui_loop.tui.keys import bindings_of
 from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.sheet import Sheet

@@ -11,8 +11,8 @@ from tui_loop.core.diagnosis.apply_suggestions import suggested_by
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.text.figures import brief, counted
 from tui_loop.core.workflow.queue import QueuedDraft
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle

@@ -9,8 +9,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
 
-from tui_loop.tui.actions import ACTIONS, SCOPES, keys_of
+from tui_loop.tui.actions import ACTIONS, SCOPES
 from tui_loop.tui.cells import fit
+from tui_loop.tui.keys import keys_of
 from tui_loop.tui.messages import Message
 from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.pane import entitle

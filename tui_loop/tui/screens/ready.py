@@ -19,10 +19,9 @@ from tui_loop.core.workflow.holdout import (
     ordinal,
 )
 from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, Item
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import HoldoutRun
 from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import bindings, in_keys
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle

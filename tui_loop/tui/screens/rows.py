@@ -9,9 +9,8 @@ from textual.containers import Vertical
 from textual.screen import Screen
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import bindings, in_keys
 from tui_loop.tui.widgets.bar import Bar, key_pieces
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList

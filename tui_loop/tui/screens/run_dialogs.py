@@ -8,8 +8,6 @@ from collections.abc import Sequence
 
 import msgspec
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from tui_loop.core.diagnosis.findings import expected_of
@@ -17,15 +15,13 @@ from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.preflight.check_result import errors_of, warnings_of
 from tui_loop.core.text.figures import brief, counted
 from tui_loop.core.workflow.draft import Draft
-from tui_loop.tui.actions import bindings_of
 from tui_loop.tui.backend import Preview
 from tui_loop.tui.cells import flat, width_of
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import in_keys
+from tui_loop.tui.screens.dialogs import Dialog, labelled
 from tui_loop.tui.screens.rows import fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.field import TextInput
-from tui_loop.tui.widgets.pane import entitle
-from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.styled_lines import Span
 
 CHANGES_SHOWN = 6
@@ -35,46 +31,28 @@ REASON = 60
 
 UNCHANGED = "This run repeats its parent. Press enter again to run it."
 
-LEAST_LINES, MOST_LINES = 9, 16
 
-
-class RunDialog(ModalScreen[str | None]):
+class RunDialog(Dialog[str | None]):
     """Returns the reason for the run, None for esc; a run without a change takes enter twice."""
 
-    BINDINGS = bindings_of("app.back")
-    DEFAULT_CSS = """
-    RunDialog { align: center middle; background: $background 40%; }
-    RunDialog:ansi { background: ansi_default; }
-    RunDialog > Vertical {
-        width: 100; max-width: 100%; height: auto; max-height: 100%;
-        border: round $style-accent; background: $background; padding: 0 1;
-        & > Sheet { height: 9; padding: 0; }
-        & > Horizontal { height: 1; margin-top: 1; }
-        & > Horizontal > Sheet { width: 5; height: 1; padding: 0; }
-        & > Horizontal > TextInput { width: 1fr; }
-    }
-    """
+    LEAST_LINES, MOST_LINES = 9, 16
+    DEFAULT_CSS = "RunDialog > Vertical > Horizontal { margin-top: 1; }"
 
     def __init__(self, draft: Draft, number: int, model: str) -> None:
-        super().__init__()
-        self._draft, self._number, self._model = draft, number, model
+        self._draft, self._model = draft, model
         self._preview: Preview | None = None
-        self._shown: list[list[Span]] = []
         self._is_confirmed = bool(draft.changed) or not draft.parent
-        self.sheet = Sheet(self._lines("reading the data ..."))
-        self.sheet.can_focus = False
+        self._shown = self._lines("reading the data ...")
+        origin = f", from {draft.parent}" if draft.parent else ""
+        keys = "enter runs the draft · esc goes back"
+        super().__init__(f"Run {number}{origin}", keys, self._shown, is_wide=True)
         self.field = TextInput(draft.why, placeholder="why this change? (stored in the record)")
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            yield self.sheet
-            with Horizontal():
-                yield Sheet([[("why", "muted")]], is_note=True)
-                yield self.field
-        origin = f", from {self._draft.parent}" if self._draft.parent else ""
-        entitle(box, f"Run {self._number}{origin}", "enter runs the draft · esc goes back")
+    def compose_below(self) -> ComposeResult:
+        yield labelled("why", self.field)
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.field.focus()
         if width_of(self._draft.why) > REASON:
             self.field.cursor_position = 0  # show its start
@@ -119,14 +97,8 @@ class RunDialog(ModalScreen[str | None]):
         self._fill(lines)
 
     def _fill(self, lines: list[list[Span]]) -> None:
-        """Shows the lines; the dialog grows with them up to MOST_LINES."""
         self._shown = lines
-        self.sheet.show(lines)
-        self.call_after_refresh(self._fit)  # its width is unknown before
-
-    def _fit(self) -> None:
-        height = self.sheet.virtual_size.height
-        self.sheet.styles.height = min(MOST_LINES, max(LEAST_LINES, height))
+        self.show_lines(lines)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -137,9 +109,6 @@ class RunDialog(ModalScreen[str | None]):
         else:
             self._is_confirmed = True
             self._fill([*self._shown, [("! ", "warn"), (UNCHANGED, "warn")]])
-
-    def action_back(self) -> None:
-        self.dismiss(None)
 
     def _lines(self, status: str) -> list[list[Span]]:
         changed = self._draft.changed
@@ -161,9 +130,10 @@ class RunDialog(ModalScreen[str | None]):
 
 
 ITERATIONS = 4
-AUTO_LEAST_LINES, AUTO_MOST_LINES = 6, 12
+"""How many runs auto is offered."""
 
-Lines = list[list[Span]]
+LABEL = 14
+"""Cells of the labels."""
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -173,44 +143,27 @@ class Budget(msgspec.Struct, frozen=True):
     hours: float | None = None
 
 
-class AutoDialog(ModalScreen[Budget | None]):
+class AutoDialog(Dialog[Budget | None]):
     """Returns the budget, None for esc."""
 
-    BINDINGS = bindings_of("app.back")
-    DEFAULT_CSS = """
-    AutoDialog { align: center middle; background: $background 40%; }
-    AutoDialog:ansi { background: ansi_default; }
-    AutoDialog > Vertical {
-        width: 100; max-width: 100%; height: auto; max-height: 100%;
-        border: round $style-accent; background: $background; padding: 0 1;
-        & > Sheet { height: 6; padding: 0; }
-        & > Horizontal { height: 1; }
-        & > Horizontal > Sheet { width: 16; height: 1; padding: 0; }
-        & > Horizontal > TextInput { width: 1fr; }
-    }
-    """
+    LEAST_LINES = 6
 
     def __init__(self, loop: str, start: int | None) -> None:
         """`start`: the iteration to continue from, None for the best so far."""
-        super().__init__()
-        self._heading = f"Auto in {loop}, from {start if start is not None else 'the best'}"
-        self._preview: Lines = [[("reading the diagnosis ...", "muted")]]
+        self._preview: list[list[Span]] = [[("reading the diagnosis ...", "muted")]]
         self._is_possible = False
-        self.sheet = Sheet(self._lines())
-        self.sheet.can_focus = False
+        title = f"Auto in {loop}, from {start if start is not None else 'the best'}"
+        keys = "enter starts · tab next field · esc goes back"
+        super().__init__(title, keys, self._preview, is_wide=True)
         self.iterations = TextInput(str(ITERATIONS), id="auto-iterations")
         self.hours = TextInput("", placeholder="no limit", id="auto-hours")
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as box:
-            yield self.sheet
-            for name, field in (("iterations", self.iterations), ("hours at most", self.hours)):
-                with Horizontal():
-                    yield Sheet([[(name, "muted")]], is_note=True)
-                    yield field
-        entitle(box, self._heading, "enter starts · tab next field · esc goes back")
+    def compose_below(self) -> ComposeResult:
+        yield labelled("iterations", self.iterations, width=LABEL)
+        yield labelled("hours at most", self.hours, width=LABEL)
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.iterations.focus()
 
     def show(self, ahead: Sequence[str]) -> None:
@@ -232,18 +185,10 @@ class AutoDialog(ModalScreen[Budget | None]):
         elif budget is not None and self._is_possible:
             self.dismiss(budget)
 
-    def action_back(self) -> None:
-        self.dismiss(None)
-
     def _fill(self, problem: str = "") -> None:
-        self.sheet.show(self._lines(problem))
-        self.call_after_refresh(self._fit)
+        self.show_lines(self._lines(problem))
 
-    def _fit(self) -> None:
-        height = self.sheet.virtual_size.height
-        self.sheet.styles.height = min(AUTO_MOST_LINES, max(AUTO_LEAST_LINES, height))
-
-    def _lines(self, problem: str = "") -> Lines:
+    def _lines(self, problem: str = "") -> list[list[Span]]:
         if not self._is_possible:
             return self._preview
         lines = [

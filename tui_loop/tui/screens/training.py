@@ -15,9 +15,9 @@ from tui_loop.core.examples.tfidf_index import Neighbour
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.record.structs import Example
 from tui_loop.core.text.figures import counted, loss
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.backend import NearestRows, SuspectRows
 from tui_loop.tui.cells import fit, flat, width_of
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.row_list import RowList

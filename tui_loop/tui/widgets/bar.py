@@ -8,8 +8,9 @@ import msgspec
 from textual import events
 from textual.strip import Strip
 
-from tui_loop.tui.actions import BY_ID, keys_of
+from tui_loop.tui.actions import BY_ID
 from tui_loop.tui.cells import fit, flat, width_of
+from tui_loop.tui.keys import keys_of
 from tui_loop.tui.widgets.styled_lines import StyledLines
 
 

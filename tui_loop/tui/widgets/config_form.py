@@ -18,8 +18,8 @@ from tui_loop.core.record.structs import Iteration
 from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import brief
 from tui_loop.core.workflow.draft import Draft
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import width_of
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.field_list import WHY, WHY_SHOWN, FieldList, Shown, by_field
 from tui_loop.tui.widgets.pane import Pane

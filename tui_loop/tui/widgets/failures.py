@@ -12,22 +12,20 @@ from textual.message import Message
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.examples.cause_kinds import CauseEvidence
 from tui_loop.core.examples.causes import causes_of
-from tui_loop.core.examples.completion import Vocabulary, vocabulary_of
+from tui_loop.core.examples.completion import Completion, Vocabulary, vocabulary_of
 from tui_loop.core.examples.matching import listed, unknown_names
 from tui_loop.core.examples.query import Query, parse, without_unfinished_term
 from tui_loop.core.examples.view import Order
 from tui_loop.core.reasoning import answer_of
 from tui_loop.core.record.structs import Example
 from tui_loop.core.snapshot import Examples, LoopSnapshot
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat
-from tui_loop.tui.hints import in_keys
+from tui_loop.tui.keys import bindings, in_keys
 from tui_loop.tui.latest_only_worker import LatestOnlyWorker
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.example_list import ExampleList
-from tui_loop.tui.widgets.field import Field
+from tui_loop.tui.widgets.pane import FilteredPane
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.search import SearchablePane
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.styled_lines import Span
 
@@ -76,11 +74,13 @@ def list_rows(request: ListRequest) -> ListResponse:
     return ListResponse(rows)
 
 
-class FailuresPane(SearchablePane):
+class FailuresPane(FilteredPane):
     """The list, the example under the cursor in short, and a line to filter or to search with."""
 
     BINDINGS = bindings("failures")
     scope = "failures"
+    orders, default_query = Order, FAILED
+    filter_example = "is:failed cause: label: said: loss>2 words /pattern/"
     DEFAULT_CSS = """
     FailuresPane {
         & > #example-note { height: 4; padding: 0; border-top: solid $frame; }
@@ -101,13 +101,12 @@ class FailuresPane(SearchablePane):
         """A request to show the values to filter by, with counts."""
 
     def __init__(self) -> None:
-        super().__init__(id="failures")
+        super().__init__("failures")
         self.list = ExampleList()
         self.note = Sheet(id="example-note", is_note=True)
         self._vocabulary: tuple[object, Vocabulary] | None = None
         self.choice = Choice()
         self._answered = self.choice  # the choice that is listed
-        self._problem = ""
         self._snapshot: LoopSnapshot | None = None
         self._examples: Examples | None = None
         self._latest: LatestOnlyWorker[ListRequest, ListResponse] = LatestOnlyWorker(
@@ -148,14 +147,6 @@ class FailuresPane(SearchablePane):
         if not self.field.is_open:  # what is being typed is not chosen yet
             self.post_message(self.Chosen(choice))
 
-    def on_field_closed(self, event: Field.Closed) -> None:
-        event.stop()
-        self.post_message(self.Chosen(self.choice))
-
-    def filter_by(self, text: str) -> None:
-        """Lists by a line of terms; raises BadInput where it is invalid."""
-        self.choose(msgspec.structs.replace(self.choice, query=parse(text)))
-
     def show_note(self) -> None:
         """The example under the cursor, in three lines."""
         example, examples = self.list.at(self.list.cursor), self.list.examples
@@ -170,51 +161,25 @@ class FailuresPane(SearchablePane):
     def action_breakdown(self) -> None:
         self.post_message(self.BreakdownWanted())
 
-    def action_next_order(self) -> None:
-        orders = list(Order)
-        after = orders[(orders.index(self.choice.order) + 1) % len(orders)]
-        self.choose(msgspec.structs.replace(self.choice, order=after))
-
-    def action_reverse(self) -> None:
-        is_reversed = not self.choice.is_reversed
-        self.choose(msgspec.structs.replace(self.choice, is_reversed=is_reversed))
-
     def on_descendant_focus(self) -> None:
         """Loads the searched texts in advance."""
         if self._examples is not None and len(self._examples.view) > AT_ONCE:
             texts = self._examples.view.table.texts
             self.run_worker(asyncio.to_thread(texts), group="texts", exit_on_error=False)
 
-    def action_filter(self) -> None:
-        self.field.open(
-            self.choice.query.text,
-            "is:failed cause: label: said: loss>2 words /pattern/",
-            accept=self._filter,
-            changed=self._typed,
-            complete=lambda text: self._known_names().completions(text),
-        )
+    def parse(self, text: str) -> Query:
+        return parse(text)
+
+    def without_unfinished(self, text: str) -> str:
+        return without_unfinished_term(self._known_names().without_unfinished_value(text))
+
+    def completions(self, text: str) -> Sequence[Completion]:
+        return self._known_names().completions(text)
 
     def find_matches(self) -> None:
         view = self.list.view
         texts = view.table.texts() if view is not None else ()
         self.search.find_in(texts[row] for row in self.list.listed)
-
-    def leave_search(self) -> bool:
-        """Closes the line of input, else the search, else the filter.
-
-        Returns whether there was anything to close.
-        """
-        was_open = self.field.is_open
-        self.field.close()
-        self._problem = ""
-        if self.end_search() or was_open:
-            self.show_titles()
-            return True
-        if self.choice.query != FAILED:
-            self.choose(msgspec.structs.replace(self.choice, query=FAILED))
-            return True
-        self.show_titles()
-        return False
 
     def on_row_list_moved(self, event: RowList.Moved) -> None:
         event.stop()
@@ -224,24 +189,6 @@ class FailuresPane(SearchablePane):
     def on_row_list_opened(self, event: RowList.Opened) -> None:
         event.stop()
         self.post_message(self.Opened())
-
-    def _typed(self, text: str) -> None:
-        """Filters by the text typed so far, without an unfinished term."""
-        whole = self._known_names().without_unfinished_value(text)
-        self._filter(without_unfinished_term(whole))
-
-    def _filter(self, text: str) -> bool:
-        """Filters by a text; returns whether it is a valid query."""
-        before, self._problem = self.choice, ""
-        try:
-            self.filter_by(text)
-        except TuiLoopError as error:
-            self._problem = error.message
-            self.show_titles()
-            return False
-        if self.choice == before:  # else the title changes with the list
-            self.show_titles()
-        return True
 
     def _known_names(self) -> Vocabulary:
         """The names that filters can use; collected once for each evaluation."""
@@ -270,7 +217,7 @@ class FailuresPane(SearchablePane):
             return
         if request.examples is not self.list.examples:
             self.list.take(request.examples)
-        self._problem, self._answered = response.problem, request.choice
+        self.problem, self._answered = response.problem, request.choice
         self._put(response.rows, request.stay_on)
 
     def _put(self, rows: list[int], stay_on: Hashable | None) -> None:
@@ -302,7 +249,7 @@ class FailuresPane(SearchablePane):
         missing = f"! {examples.missing}" if examples.missing else ""
         found = self.search.words(self.list.cursor)
         below = " · ".join(filter(None, (found, missing, against, examples.annotated_score)))
-        self.entitle(" · ".join(parts), f"✗ {self._problem}" if self._problem else below)
+        self.entitle(" · ".join(parts), f"✗ {self.problem}" if self.problem else below)
 
     def _show_why_empty(self) -> None:
         snapshot, table = self._snapshot, self.list
@@ -319,8 +266,8 @@ class FailuresPane(SearchablePane):
                 "stopping": ["The run is stopping."],
                 "queued": ["The run has not started yet."],
             }.get(state, _why_none(snapshot))
-        elif self._problem:
-            lines = [f"✗ {self._problem}"]
+        elif self.problem:
+            lines = [f"✗ {self.problem}"]
         elif self._answered.query == FAILED:
             lines = ["No example has failed. f filters by other terms."]
         else:

@@ -13,8 +13,8 @@ from textual.widgets import Input
 from textual.widgets.input import Selection
 
 from tui_loop.core.examples.completion import Completion
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import sign_for_sign
+from tui_loop.tui.keys import bindings
 
 
 class _Gate(Highlighter):

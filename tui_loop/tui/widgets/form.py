@@ -9,8 +9,8 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from tui_loop.tui.actions import bindings_of
 from tui_loop.tui.cells import fit, flat, width_of
+from tui_loop.tui.keys import bindings_of
 from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.styled_lines import Span, StyledLines

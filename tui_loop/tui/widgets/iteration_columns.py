@@ -21,8 +21,8 @@ from tui_loop.core.record.run_glance import RunGlance
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief_number
-from tui_loop.tui.actions import bindings, bindings_of
 from tui_loop.tui.cells import fit, flat, width_of
+from tui_loop.tui.keys import bindings, bindings_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.styled_lines import Span

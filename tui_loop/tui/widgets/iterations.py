@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
-import msgspec
 from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
@@ -19,21 +18,21 @@ from tui_loop.core.compare.iteration_order import (
     in_order,
 )
 from tui_loop.core.compare.iteration_query import (
+    IterationQuery,
     parse_query,
     searched_text,
     vocabulary_of_iterations,
     without_unfinished_condition,
 )
 from tui_loop.core.diagnosis.findings import verdict_words
-from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.completion import Completion
 from tui_loop.core.record.iteration import title_of
 from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import loss, percent
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.iteration_lines import VERDICT_STYLES, claim_style, note_on, state_part
-from tui_loop.tui.widgets.field import Field
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.widgets.iteration_columns import (
     CLAIM,
     COLUMNS,
@@ -48,8 +47,8 @@ from tui_loop.tui.widgets.iteration_columns import (
     room_of,
     whole_number,
 )
+from tui_loop.tui.widgets.pane import FilteredPane
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.search import SearchablePane
 from tui_loop.tui.widgets.sheet import Sheet
 from tui_loop.tui.widgets.styled_lines import Span
 
@@ -271,11 +270,13 @@ NOTE, MORE, ROOMY = 4, 2, 14
 """Rows of the lines below the table with the rule over them; more in a pane of so many rows."""
 
 
-class IterationsPane(SearchablePane):
+class IterationsPane(FilteredPane):
     """The table, some lines on the selected row, and a line to filter or to search with."""
 
     BINDINGS = bindings("iterations")
     scope = "iterations"
+    orders, default_query = IterationOrder, parse_query("")
+    filter_example = "is:finished is:best state:failed score>70 lr>=1e-4 words"
     DEFAULT_CSS = """
     IterationsPane > #iteration-note { height: 4; padding: 0; border-top: solid $frame; }
     """
@@ -288,10 +289,9 @@ class IterationsPane(SearchablePane):
             self.choice = choice
 
     def __init__(self) -> None:
-        super().__init__(id="iterations")
+        super().__init__("iterations")
         self.table = IterationTable()
         self.note = Sheet(id="iteration-note", is_note=True)
-        self._problem = ""
         self._filtered_from: Hashable = None
 
     def compose(self) -> ComposeResult:
@@ -365,10 +365,6 @@ class IterationsPane(SearchablePane):
         if not self.field.is_open:  # what is being typed is not chosen yet
             self.post_message(self.Chosen(choice))
 
-    def on_field_closed(self, event: Field.Closed) -> None:
-        event.stop()
-        self.post_message(self.Chosen(self.choice))
-
     def show_note(self) -> None:
         """The lines on the row under the cursor."""
         snapshot = self.table.snapshot
@@ -380,8 +376,8 @@ class IterationsPane(SearchablePane):
 
     def show_titles(self) -> None:
         table, choice = self.table, self.choice
-        if self._problem:
-            self.entitle("1 Iterations", f"✗ {self._problem}")
+        if self.problem:
+            self.entitle("1 Iterations", f"✗ {self.problem}")
             return
         parts = [self.search.words(table.cursor)]
         if choice.query.text and table.snapshot is not None:
@@ -399,63 +395,23 @@ class IterationsPane(SearchablePane):
         columns = [(each.name, each.words) for each in COLUMNS]
         self.app.push_screen(ColumnsScreen(columns, self.choice.columns, self._show_column))
 
-    def action_next_order(self) -> None:
-        orders = list(IterationOrder)
-        after = orders[(orders.index(self.choice.order) + 1) % len(orders)]
-        self.choose(msgspec.structs.replace(self.choice, order=after))
-
-    def action_reverse(self) -> None:
-        is_reversed = not self.choice.is_reversed
-        self.choose(msgspec.structs.replace(self.choice, is_reversed=is_reversed))
-
     def action_filter(self) -> None:
-        snapshot = self.table.snapshot
         self._filtered_from = self.table.key_of(self.table.cursor)
-        words = vocabulary_of_iterations(snapshot.iterations if snapshot is not None else ())
-        self.field.open(
-            self.choice.query.text,
-            "is:finished is:best state:failed score>70 lr>=1e-4 words",
-            accept=self._filter,
-            changed=self._typed,
-            complete=words.completions,
-        )
+        super().action_filter()
 
-    def leave_search(self) -> bool:
-        """Closes the line of input, else the search, else the filter.
+    def parse(self, text: str) -> IterationQuery:
+        return parse_query(text)
 
-        Returns whether there was anything to close.
-        """
-        was_open = self.field.is_open
-        self.field.close()
-        self._problem = ""
-        if self.end_search() or was_open:
-            self.show_titles()
-            return True
-        if self.choice.query.text:
-            self.choose(msgspec.structs.replace(self.choice, query=parse_query("")))
-            return True
-        self.show_titles()
-        return False
+    def without_unfinished(self, text: str) -> str:
+        return without_unfinished_condition(text)
+
+    def completions(self, text: str) -> Sequence[Completion]:
+        snapshot = self.table.snapshot
+        iterations = snapshot.iterations if snapshot is not None else ()
+        return vocabulary_of_iterations(iterations).completions(text)
 
     def _show_column(self, name: str, is_shown: bool) -> None:
         self.choose(self.choice.with_column(name, is_shown))
-
-    def _typed(self, text: str) -> None:
-        """Filters by the text typed so far, without an unfinished term."""
-        self._filter(without_unfinished_condition(text))
-
-    def _filter(self, text: str) -> bool:
-        """Filters by a text; returns whether it is a valid filter."""
-        self._problem = ""
-        try:
-            query = parse_query(text)
-        except TuiLoopError as error:
-            self._problem = error.message
-            self.show_titles()
-            return False
-        self.choose(msgspec.structs.replace(self.choice, query=query))
-        self.show_titles()
-        return True
 
 
 def is_live(iteration: Iteration | None) -> bool:

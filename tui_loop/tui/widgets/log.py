@@ -9,10 +9,12 @@ from tui_loop.core.record.log_lines import LogLine, clock
 from tui_loop.core.record.reader import LOG_LINES, RunView
 from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import counted
-from tui_loop.tui.actions import BY_ID, bindings, keys_of
+from tui_loop.tui.actions import BY_ID
+from tui_loop.tui.keys import bindings, keys_of
 from tui_loop.tui.services import services_of
+from tui_loop.tui.widgets.pane import SearchablePane
 from tui_loop.tui.widgets.row_list import RowList
-from tui_loop.tui.widgets.search import SearchablePane, TextSearch
+from tui_loop.tui.widgets.search import TextSearch
 from tui_loop.tui.widgets.styled_lines import Span
 
 LEVELS = ("all", "no steps", "warnings")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Sequence
+from bisect import bisect_right
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import accumulate
 
 from textual import events
@@ -12,13 +12,16 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import width_of
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.widgets.sheet import wrapped
 from tui_loop.tui.widgets.styled_lines import Span, StyledLines
 
-SEARCHED_CELLS = 400
-"""The width of a row whose text is searched."""
+SEARCHED_CELLS = 500
+"""Cells of a row whose text is searched, enough for every text."""
+
+MATCH_CONTEXT = 2
+"""Rows that stay in view above and below a match."""
 
 
 class RowList(StyledLines, can_focus=True):
@@ -151,27 +154,22 @@ class RowList(StyledLines, can_focus=True):
     def on_blur(self) -> None:
         self._refresh_row(self.cursor)
 
-    def text_of_row(self, index: int) -> str:
-        """Returns the text of a row, to search in."""
-        return "".join(text for text, _ in self.row(index, SEARCHED_CELLS))
+    def texts(self) -> Iterator[str]:
+        """Yields the text of every row to search in, "" for one that cannot be selected."""
+        for index in range(self.count):
+            row = self.row(index, SEARCHED_CELLS) if self.is_selectable(index) else ()
+            yield "".join(text for text, _ in row)
 
-    def find(self, text: str, step: int = 0) -> tuple[int, int]:
-        """Moves the cursor to a row with `text`: `step` 0 the nearest from here on, else the next.
+    @property
+    def search_place(self) -> int:
+        """The row from which a search continues."""
+        return self.cursor
 
-        Returns the place of the match (from 1) and the number of matches, (0, 0) for none.
-        """
-        wanted = text.casefold()
-        matches = [
-            index
-            for index in range(self.count)
-            if self.is_selectable(index) and wanted in self.text_of_row(index).casefold()
-        ]
-        if not wanted or not matches:
-            return 0, 0
-        at = bisect_left(matches, self.cursor + (step > 0))
-        place = (at - 1 if step < 0 else at) % len(matches)
-        self.set_cursor(matches[place])
-        return place + 1, len(matches)
+    def show_match(self, index: int | None) -> None:
+        """Moves the cursor to a row that was found, with some rows around it."""
+        if index is not None:
+            self.set_cursor(index)
+            self.keep_around(index, MATCH_CONTEXT)
 
     def visible_rows(self) -> range:
         """Numbers of the rows on the screen."""

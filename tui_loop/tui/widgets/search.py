@@ -1,18 +1,22 @@
-"""A list to search: `/` opens the search, `n` and `N` go to the next and previous match."""
+"""Search: its text and matches, and a list with a line to search in it by `/`, `n` and `N`."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from tui_loop.core.text.figures import counted
-from tui_loop.tui.actions import BY_ID, keys_of
+from tui_loop.tui.actions import BY_ID
+from tui_loop.tui.cells import flat
+from tui_loop.tui.keys import keys_of
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.field import Field
-from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.styled_lines import Span
+
+SHOWN = 60
+"""Characters of the searched text in a message."""
 
 
 class TextSearch:
@@ -60,7 +64,7 @@ class TextSearch:
         if not self.text:
             return ""
         if not self.rows:
-            return f"no match for {self.text}"
+            return f"no match for {flat(self.text, SHOWN)}"
         at = bisect_left(self.rows, row)
         if at < len(self.rows) and self.rows[at] == row:
             return f"match {at + 1:,} of {len(self.rows):,}"
@@ -76,18 +80,6 @@ class TextSearch:
             parts += [(text[at : found.start()], style), (found[0], "mark")]
             at = found.end()
         return [part for part in [*parts, (text[at:], style)] if part[0]]
-
-
-def joined(parts: Sequence[Span]) -> str:
-    """Returns the text of a row."""
-    return "".join(text for text, _ in parts)
-
-
-WHOLE = 500
-"""Cells of a row whose text is searched, enough for every text."""
-
-CONTEXT = 2
-"""Rows that stay in view above and below a match."""
 
 
 class Searchable:
@@ -119,11 +111,7 @@ class Searchable:
 
     def find_matches(self) -> None:
         """Finds the rows of the list that `search` matches: by default in their shown text."""
-        rows = self.searched_list
-        self.search.find_in(
-            joined(rows.row(row, WHOLE)) if rows.is_selectable(row) else ""
-            for row in range(rows.count)
-        )
+        self.search.find_in(self.searched_list.texts())
 
     def show_titles(self) -> None:
         """Sets title and subtitle, with `search.words`."""
@@ -168,7 +156,7 @@ class Searchable:
             self.search.set_text(text)
             self.refresh_matches()
             found = self.search.near(self._searched_from, upwards=self.searches_upwards)
-            self._move_to(self._searched_from if found is None else found)
+            self.searched_list.show_match(self._searched_from if found is None else found)
         self.searched_list.refresh()
         self.show_titles()
 
@@ -180,30 +168,5 @@ class Searchable:
         elif row is None:
             rows.notify(self.search.words(0), markup=False)
         else:
-            self._move_to(row)
+            rows.show_match(row)
             self.show_titles()
-
-    def _move_to(self, row: int) -> None:
-        self.searched_list.set_cursor(row)
-        self.searched_list.keep_around(row, CONTEXT)
-
-
-class SearchablePane(Searchable, Pane):
-    """A pane with a list that is searched."""
-
-    def __init__(self, id: str) -> None:
-        super().__init__(id=id)
-        self.search_scope = self.scope
-        self.prepare_search(f"{id}-field")
-
-    @property
-    def main(self) -> RowList:
-        raise NotImplementedError
-
-    @property
-    def searched_list(self) -> RowList:
-        return self.main
-
-    def leave_search(self) -> bool:
-        """Closes the input, the search or the filter; returns whether there was any of them."""
-        raise NotImplementedError

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from textual.geometry import Size
 from textual.strip import Strip
 
-from tui_loop.tui.actions import bindings
 from tui_loop.tui.cells import flat, width_of
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.widgets.styled_lines import Span, StyledLines
 
 MAX_PARAGRAPH = 100_000
@@ -89,25 +88,22 @@ class Sheet(StyledLines, can_focus=True):
     def action_scroll_end(self) -> None:
         self.scroll_end(animate=False)
 
-    def find(self, text: str, step: int = 0) -> tuple[int, int]:
-        """Scrolls to a line with `text` and highlights it: `step` 0 from here on, else the next.
+    def texts(self) -> Iterator[str]:
+        """Yields the text of every line to search in."""
+        for line in self._wrapped:
+            yield "".join(part for part, _ in line)
 
-        Returns the place of the match (from 1) and the number of matches, (0, 0) for none.
-        """
-        wanted = text.casefold()
-        lines = ("".join(part for part, _ in line).casefold() for line in self._wrapped)
-        matches = [index for index, line in enumerate(lines) if wanted and wanted in line]
-        before, self._found = self._found, None
-        if not matches:
-            self.refresh()
-            return 0, 0
-        start = before if before is not None else round(self.scroll_y)
-        at = bisect_left(matches, start + (step > 0))
-        place = (at - 1 if step < 0 else at) % len(matches)
-        self._found = matches[place]
-        self.scroll_to(y=max(0, self._found - self.size.height // 3), animate=False, force=True)
+    @property
+    def search_place(self) -> int:
+        """The line from which a search continues: the last match, else the first line in view."""
+        return self._found if self._found is not None else round(self.scroll_y)
+
+    def show_match(self, index: int | None) -> None:
+        """Scrolls to a line that was found and highlights it; None: highlights none."""
+        self._found = index
+        if index is not None:
+            self.scroll_to(y=max(0, index - self.size.height // 3), animate=False, force=True)
         self.refresh()
-        return place + 1, len(matches)
 
     @property
     def _width(self) -> int:

@@ -15,7 +15,7 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import RunView
 from tui_loop.core.snapshot import LoopSnapshot, SnapshotRequest
 from tui_loop.core.workflow.draft import Draft
-from tui_loop.tui.actions import ACTIONS, BY_ID, bindings, keys_of
+from tui_loop.tui.actions import ACTIONS, BY_ID
 from tui_loop.tui.backend import Backend
 from tui_loop.tui.chart.curves import ChartRun, chart_run
 from tui_loop.tui.chart.pane import ChartPane
@@ -40,8 +40,8 @@ from tui_loop.tui.controllers.patterns import PatternsController
 from tui_loop.tui.controllers.readiness import ReadinessController
 from tui_loop.tui.controllers.runs import RunsController
 from tui_loop.tui.controllers.unattended import AutopilotController, QueueController
+from tui_loop.tui.keys import bindings, keys_of
 from tui_loop.tui.services import AppServices, services_of
-from tui_loop.tui.status import status_line
 from tui_loop.tui.widgets.bar import Bar, Piece
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.failures import FailuresPane
@@ -50,6 +50,7 @@ from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.widgets.pane import Pane
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.workbench.frame import Frame
+from tui_loop.tui.workbench.header import status_line
 from tui_loop.tui.workbench.layout import PANES, PaneState, mode_of
 
 OPEN_WORDS = {"iterations": "details", "config": "change", "failures": "read"}

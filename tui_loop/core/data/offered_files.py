@@ -14,7 +14,7 @@ from tui_loop.core.data.files.opening import format_of
 from tui_loop.core.data.files.reading import is_data_file
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.names import check_new_loop_name
-from tui_loop.tui.cells import flat
+from tui_loop.core.text.untrusted import visible
 
 SEPARATOR = " + "
 """Separates several sources in a field."""
@@ -31,8 +31,8 @@ class Offer(msgspec.Struct, frozen=True):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the path can be shown in a field of input as it is."""
-        return flat(self.path, len(self.path)) == self.path.strip()
+        """Whether the path can be typed: it has no control character, and no blank at an end."""
+        return visible(self.path) == self.path.strip() and not set("\n\t") & set(self.path)
 
 
 class Offers(msgspec.Struct, frozen=True):

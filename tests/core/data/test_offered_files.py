@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_loop.tui.data_files import Offer, offers, suggested_name
+from tui_loop.core.data.offered_files import Offer, offers, suggested_name
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import msgspec
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from tui_loop.tui.actions import ACTIONS, SCOPES, WORKBENCH_SCOPES, keys_of
+from tui_loop.tui.actions import ACTIONS, SCOPES, WORKBENCH_SCOPES
 from tui_loop.tui.cells import flat
+from tui_loop.tui.keys import keys_of
 from tui_loop.tui.themes import THEMES
 
 TITLE_LENGTH = 60
