@@ -20,7 +20,7 @@ NAMES = (
     *("journal", "full_disk", "preflight", "data_audit", "large_inputs", "generation"),
     *("evaluation", "run_overhead", "first_frame", "keys", "long_lines", "browser"),
     *("stalled_terminal", "app_training", "attached", "bytes", "many_iterations", "big_files"),
-    *("large_data", "system_sampler", "charts"),
+    *("large_data", "system_sampler", "charts", "day_of_events"),
 )
 
 

@@ -14,14 +14,19 @@ from tests.tui.test_check import FOUND
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
 
+Size = tuple[int, int]
 LOOKS = Path(__file__).parent / "looks"
-SMALL, WIDE = (80, 24), (160, 48)
+SMALL, MIDDLE, WIDE = (80, 24), (100, 30), (160, 48)
+at_three_sizes = pytest.mark.parametrize(
+    "size", [SMALL, MIDDLE, WIDE], ids=lambda size: f"{size[0]}x{size[1]}"
+)
 PANES = ("iterations", "config", "chart", "failures", "log")
 
 
 async def looks(opened: Opened, name: str) -> None:
-    """Compares the screen, once it stands still, with what is kept under `name`."""
-    path = LOOKS / f"{name}.txt"
+    """Compares the screen, once it stands still, with what is kept for `name` at its size."""
+    columns, lines = opened.app.size
+    path = LOOKS / f"{name}-{columns}x{lines}.txt"
     seen, before = _screen(opened), ""
     while seen != before:
         await opened.looks(2)
@@ -51,17 +56,18 @@ async def changes_a_draft(opened: Opened) -> None:
     await opened.shows("was 5e-3", "! 1")
 
 
-@pytest.mark.parametrize(("name", "size"), [("wide", WIDE), ("small", SMALL)])
-def test_the_workbench(name: str, size: tuple[int, int], open_app: OpenApp) -> None:
+@at_three_sizes
+def test_the_workbench(size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.shows("better?")
-        await looks(opened, f"workbench-{name}")
+        await looks(opened, "workbench")
 
     on_app(open_app(size=size, number=2), steps)
 
 
+@at_three_sizes
 @pytest.mark.parametrize(("key", "pane"), list(enumerate(PANES, 1)))
-def test_a_pane_alone(key: int, pane: str, open_app: OpenApp) -> None:
+def test_a_pane_in_focus(key: int, pane: str, size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         if pane == "iterations":
             await opened.press("m", "down")
@@ -74,49 +80,51 @@ def test_a_pane_alone(key: int, pane: str, open_app: OpenApp) -> None:
             await opened.shows("why  ")
         await looks(opened, f"pane-{pane}")
 
-    on_app(open_app(size=SMALL, number=2), steps)
+    on_app(open_app(size=size, number=2), steps)
 
 
-def test_a_chart_of_a_diverged_run_with_another_over_it(open_app: OpenApp) -> None:
+@at_three_sizes
+def test_a_chart_of_a_diverged_run_with_another_over_it(size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("m", "down", "3", "L", "left", "left")
         await opened.shows("over 2", "step 4")
         await looks(opened, "chart-diverged")
 
-    on_app(open_app(size=SMALL, number=2), steps)
+    on_app(open_app(size=size, number=2), steps)
 
 
-def test_an_example(open_app: OpenApp) -> None:
+@at_three_sizes
+def test_an_example(size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4", "enter")
         await opened.shows("' pin'")
         await looks(opened, "example")
 
-    on_app(open_app(size=SMALL, number=2), steps)
+    on_app(open_app(size=size, number=2), steps)
 
 
-def test_what_fails(open_app: OpenApp) -> None:
+@at_three_sizes
+def test_what_fails(size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4", "g d")
         await opened.shows("confusions")
         await looks(opened, "breakdown")
 
-    on_app(open_app(size=WIDE, number=2), steps)
+    on_app(open_app(size=size, number=2), steps)
 
 
-def test_a_comparison(open_app: OpenApp) -> None:
+@at_three_sizes
+def test_a_comparison(size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("c")
         await opened.shows("Compare")
         await looks(opened, "compare")
 
-    on_app(open_app(size=SMALL, number=2), steps)
+    on_app(open_app(size=size, number=2), steps)
 
 
-@pytest.mark.parametrize(("name", "size"), [("wide", WIDE), ("small", SMALL)])
-def test_a_diagnosis(
-    name: str, size: tuple[int, int], open_app: OpenApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@at_three_sizes
+def test_a_diagnosis(size: Size, open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
     says(monkeypatch, FULL)
 
     async def steps(opened: Opened) -> None:
@@ -124,21 +132,23 @@ def test_a_diagnosis(
         await opened.shows("weak slice")
         await opened.press("down", "space")
         await opened.shows("[x] num_train_epochs")
-        await looks(opened, f"diagnosis-{name}")
+        await looks(opened, "diagnosis")
 
     on_app(open_app(size=size, number=2), steps)
 
 
-def test_the_help(open_app: OpenApp) -> None:
+@at_three_sizes
+def test_the_help(size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("question_mark")
         await opened.shows("Loop and run")
         await looks(opened, "help")
 
-    on_app(open_app(size=SMALL, number=2), steps)
+    on_app(open_app(size=size, number=2), steps)
 
 
-def test_the_run_dialog(open_app: OpenApp) -> None:
+@at_three_sizes
+def test_the_run_dialog(size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await changes_a_draft(opened)
         draft = opened.bench.state.draft
@@ -150,10 +160,11 @@ def test_the_run_dialog(open_app: OpenApp) -> None:
         await opened.shows("training rows")
         await looks(opened, "run-dialog")
 
-    on_app(open_app(size=SMALL, number=2), steps)
+    on_app(open_app(size=size, number=2), steps)
 
 
-def test_the_check(open_app: OpenApp) -> None:
+@at_three_sizes
+def test_the_check(size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         opened.backend.checks.found = FOUND
         await opened.press("g c")
@@ -162,7 +173,7 @@ def test_the_check(open_app: OpenApp) -> None:
         await opened.shows("Training row 1 of 3")
         await looks(opened, "check")
 
-    on_app(open_app(size=SMALL, number=2), steps)
+    on_app(open_app(size=size, number=2), steps)
 
 
 def segments(opened: Opened) -> list[list[Segment]]:
@@ -228,7 +239,7 @@ def test_without_colour_the_pane_with_the_focus_can_be_told(
 def test_every_theme_shows_the_same_signs(theme: str, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.shows("better?")
-        await looks(opened, "workbench-wide")
+        await looks(opened, "workbench")
         assert opened.get(ConfigPane).list.count > 0
 
     on_app(open_app(size=WIDE, number=2, theme=theme), steps)

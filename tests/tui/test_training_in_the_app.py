@@ -14,8 +14,8 @@ from tests.tui.conftest import OpenApp, Opened, finds, on_app
 from tui_loop.cli.backend import AppBackend
 from tui_loop.core.record.folders import LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
+from tui_loop.core.record.points import Point
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.state import Point
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.shipped import shipped
 from tui_loop.tui.chart.widget import LossChart

@@ -29,8 +29,8 @@ from tui_loop.core.record.events import (
 )
 from tui_loop.core.record.files import sha256_of
 from tui_loop.core.record.journal import Journal
+from tui_loop.core.record.points import Point
 from tui_loop.core.record.requests import RequestName
-from tui_loop.core.record.state import Point
 from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.last_good_weights import LastGoodWeights
 from tui_loop.engine.memory import OutOfMemory, is_device_fault, is_out_of_memory
@@ -245,7 +245,7 @@ class JournalCallback(TrainerCallback):
     def note_lost_checkpoint(self, step: int, error: Exception) -> None:
         """Records a checkpoint that could not be written."""
         self.skip_checkpoint(step)
-        message = f"no checkpoint at step {step}: {error}"
+        message = f"no checkpoint was saved at step {step}: {error}"
         self._journal.append(Recovered(kind="checkpoint", message=message))
 
     def note_eval_loss(self, step: int, epoch: float | None, eval_loss: float | None) -> bool:
@@ -293,7 +293,7 @@ class JournalCallback(TrainerCallback):
             except Exception as error:
                 if _is_device_error(error):
                     raise
-                text = f"{name} during the pause: {type(error).__name__}: {error}"
+                text = f"request {name} failed during the pause: {type(error).__name__}: {error}"
                 self._journal.append(
                     LineLogged(level="error", source="bridge", text=redacted(text))
                 )

@@ -27,7 +27,7 @@ from trl import SFTTrainer
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.validation import ConfigError
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.state import Point
+from tui_loop.core.record.points import Point
 from tui_loop.engine.base_identity import BaseIdentity
 from tui_loop.engine.init_adapter import load_init_adapter
 from tui_loop.engine.journal_callback import JournalCallback

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tui_loop.core.diagnosis.facts import Curve, curve_of, level, trend_of
-from tui_loop.core.record.state import Point
+from tui_loop.core.record.points import Point
 
 SMALL = st.floats(-100, 100).map(lambda value: round(value, 3))
 

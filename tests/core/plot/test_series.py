@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,9 +14,8 @@ from tui_loop.core.plot.series import (
     column_start,
     per_column,
     series_of,
-    smoothed,
 )
-from tui_loop.core.record.state import Point
+from tui_loop.core.record.points import Point
 
 MANY = 100_000
 
@@ -33,29 +31,6 @@ def test_non_finite_points_are_kept_apart_with_their_kind() -> None:
 
 def test_a_point_without_the_metric_is_no_point_of_its_series() -> None:
     assert series_of([*logged(1.0), Point(2, None, {"grad_norm": 1.0}, 0.0)], "loss").xs == [1]
-
-
-def test_smoothing_is_the_moving_average_divided_by_its_bias() -> None:
-    values, weight = [3.0, 1.0, 2.0, 8.0, 0.5], 0.6
-    average, expected = 0.0, []
-    for count, value in enumerate(values, 1):
-        average = weight * average + (1 - weight) * value
-        expected.append(average / (1 - weight**count))
-    assert smoothed(values, weight) == pytest.approx(expected)
-
-
-def test_smoothing_with_no_weight_changes_nothing_and_non_finite_values_are_skipped() -> None:
-    assert smoothed([1.0, math.nan, 2.0, math.inf], 0.0) == [1.0, 2.0]
-    assert smoothed([1.0, math.nan, 1.0], 0.9) == pytest.approx([1.0, 1.0])
-
-
-@given(st.lists(st.floats(-1e300, 1e300), max_size=30), st.integers(0, 30), st.floats(0, 0.99))
-def test_a_series_that_grows_is_smoothed_as_if_it_came_at_once(
-    values: list[float], cut: int, weight: float
-) -> None:
-    whole = smoothed(values, weight)
-    known = smoothed(values[:cut], weight)
-    assert [*known, *smoothed(values[cut:], weight, known)] == pytest.approx(whole)
 
 
 @given(

@@ -9,9 +9,10 @@ import pytest
 
 from tests.core.plot.test_series import logged
 from tui_loop.core.plot.axis import AXES
-from tui_loop.core.plot.series import Series, smoothed
+from tui_loop.core.plot.series import Series
+from tui_loop.core.plot.smoothing import smoothed
 from tui_loop.core.plot.track import Track
-from tui_loop.core.record.state import Point
+from tui_loop.core.record.points import Point, PointLog
 
 
 def test_a_track_takes_what_is_new_and_says_whether_anything_is() -> None:
@@ -36,14 +37,14 @@ def test_an_attempt_that_began_again_replaces_the_points_of_the_one_before() -> 
     assert track.series("loss").values == [3.0, 2.5]
     assert track.smoothed("loss", 0.0).values == [3.0, 2.5]
     assert track.follow([])
-    assert track.steps == []
+    assert list(track.steps) == []
 
 
 def test_steps_out_of_order_are_put_in_order() -> None:
     track = Track()
     later, early = Point(9, None, {"loss": 9.0}, 0.0), Point(4, None, {"loss": 4.0}, 0.0)
     track.follow([later])
-    assert track.series("loss").xs == [9]
+    assert list(track.series("loss").xs) == [9]
     track.follow([later, early])
     assert track.series("loss") == Series([4, 9], [4.0, 9.0])
     assert track.at(4) == {"loss": 4.0}
@@ -105,10 +106,10 @@ def placed(*points: tuple[int, float | None, float | None, float]) -> Track:
 
 def test_points_have_places_on_every_axis() -> None:
     track = placed((1, 0.5, 100.0, 50.0), (2, 1.0, 200.0, 52.5))
-    assert track.xs("step") == [1, 2]
-    assert track.xs("epoch") == [500_000, 1_000_000]
-    assert track.xs("tokens") == [100, 200]
-    assert track.xs("time") == [0, 2500]
+    assert list(track.xs("step")) == [1, 2]
+    assert list(track.xs("epoch")) == [500_000, 1_000_000]
+    assert list(track.xs("tokens")) == [100, 200]
+    assert list(track.xs("time")) == [0, 2500]
     assert track.series("loss", "tokens") == Series([100, 200], [1.0, 1.0])
     assert all(track.has(axis) for axis in AXES)
 
@@ -126,8 +127,8 @@ def test_a_counter_of_tokens_that_starts_again_continues_and_a_clock_set_back_st
     ]
     whole, pieces = Track(), Track()
     whole.follow(points)
-    assert whole.xs("tokens") == [100, 200, 300, 400]
-    assert whole.xs("time") == [0, 10_000, 10_000, 20_000]
+    assert list(whole.xs("tokens")) == [100, 200, 300, 400]
+    assert list(whole.xs("time")) == [0, 10_000, 10_000, 20_000]
     for count in range(1, 5):
         pieces.follow(points[:count])
         pieces.xs("tokens")
@@ -136,9 +137,9 @@ def test_a_counter_of_tokens_that_starts_again_continues_and_a_clock_set_back_st
 
 def test_hostile_epochs_and_tokens_hold_the_last_place() -> None:
     track = placed((1, math.nan, math.inf, 0.0), (2, 1.0, 50.0, 1.0), (3, 1e300, -1e300, math.nan))
-    assert track.xs("epoch") == [0, 1_000_000, 1_000_000]
-    assert track.xs("tokens") == [0, 50, 50]
-    assert track.xs("time") == [0, 1000, 1000]
+    assert list(track.xs("epoch")) == [0, 1_000_000, 1_000_000]
+    assert list(track.xs("tokens")) == [0, 50, 50]
+    assert list(track.xs("time")) == [0, 1000, 1000]
 
 
 def test_other_points_are_placed_between_the_training_points_around_their_step() -> None:
@@ -149,12 +150,12 @@ def test_other_points_are_placed_between_the_training_points_around_their_step()
     train.follow(metrics[:1])
     other = Track(train)
     other.follow([Point(15, None, {"cpu_percent": 40.0}, 13.0), Point(30, 2.9, {"x": 1.0}, 31.0)])
-    assert other.xs("tokens") == [100, 100]
+    assert list(other.xs("tokens")) == [100, 100]
     train.follow(metrics)
-    assert other.xs("tokens") == [150, 200]
-    assert other.xs("time") == [3000, 21_000]
+    assert list(other.xs("tokens")) == [150, 200]
+    assert list(other.xs("time")) == [3000, 21_000]
     assert other.series("cpu_percent", "tokens") == Series([150], [40.0])
-    assert other.xs("epoch") == [1_500_000, 2_900_000]
+    assert list(other.xs("epoch")) == [1_500_000, 2_900_000]
 
 
 def test_the_nearest_point_of_a_metric_is_found_on_any_axis() -> None:
@@ -174,3 +175,40 @@ def test_bytes_are_drawn_in_gibibytes() -> None:
     track.follow([Point(1, None, {"rss_bytes": 3 * 2.0**30}, 0.0)])
     assert track.series("rss_bytes").values == [3.0]
     assert track.latest("rss_bytes") == (1, 3.0)
+
+
+@pytest.mark.parametrize("values", [{}, {3: math.nan}, {7: None}])
+def test_a_track_of_a_growing_log_is_that_of_a_list(values: dict[int, float | None]) -> None:
+    """`values`: what some steps logged as their loss, None for nothing."""
+    points = [
+        Point(step, step / 5, {"loss": 1.0 / step, "num_tokens": 9.0 * step}, 3.0 * step)
+        for step in range(1, 12)
+    ]
+    for step, value in values.items():
+        logged = {"num_tokens": 9.0 * step} | ({} if value is None else {"loss": value})
+        points[step - 1] = Point(step, step / 5, logged, 3.0 * step)
+    log, of_log, of_list = PointLog(), Track(), Track()
+    for count, point in enumerate(points, 1):
+        log.append(point)
+        assert of_log.follow(log.until())
+        of_list.follow(points[:count])
+        for axis in AXES:
+            assert of_log.series("loss", axis) == of_list.series("loss", axis)
+            assert of_log.smoothed("loss", 0.5, axis) == of_list.smoothed("loss", 0.5, axis)
+        assert of_log.latest("loss") == pytest.approx(of_list.latest("loss"), nan_ok=True)
+        assert of_log.nearest("loss", "step", 4) == pytest.approx(
+            of_list.nearest("loss", "step", 4), nan_ok=True
+        )
+    assert not of_log.follow(log.until())
+    assert of_log.nonfinite == of_list.nonfinite
+    assert of_log.follow(PointLog(points))  # of another attempt
+    assert len(of_log) == len(points)
+
+
+def test_a_log_whose_steps_are_out_of_order_is_put_in_order() -> None:
+    log, track = PointLog(), Track()
+    for step in (2, 5, 4, 9):
+        log.append(Point(step, None, {"loss": 1.0 * step}, 0.0))
+        track.follow(log.until())
+    assert track.series("loss") == Series([2, 4, 5, 9], [2.0, 4.0, 5.0, 9.0])
+    assert not track.follow(log)

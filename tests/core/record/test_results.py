@@ -16,9 +16,9 @@ from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.ledger import write_ledger
 from tui_loop.core.record.lock import RunLock
+from tui_loop.core.record.points import Point
 from tui_loop.core.record.reader import iteration_of, iterations_of, read_run
 from tui_loop.core.record.results import mean_loss, metrics_by_source, results_of
-from tui_loop.core.record.state import Point
 from tui_loop.core.record.structs import Iteration, SplitSource
 from tui_loop.core.workflow.run_end import restore_ends
 

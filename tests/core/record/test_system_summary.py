@@ -20,8 +20,8 @@ from tui_loop.core.record.events import (
 )
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.follower import Follower
+from tui_loop.core.record.points import SystemPoint
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.state import SystemPoint
 from tui_loop.core.record.structs import Iteration, SystemSummary
 from tui_loop.core.record.system_summary import mean_of, seconds_of, summary_of, system_words
 from tui_loop.core.workflow.plan import create_iteration, plan_next

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_loop.core.record.state import Point, RunState
+from tui_loop.core.record.points import Point
+from tui_loop.core.record.state import RunState
 from tui_loop.core.report.document import RunChart, TrailChart, TrailPoint
 from tui_loop.core.report.facts import POINTS, Curves, Line
 from tui_loop.core.report.svg import HEIGHT, WIDTH, curves_of, run_svg, trail_svg

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from tui_loop.core.plot.series import Series
-from tui_loop.core.record.state import Point
+from tui_loop.core.record.points import Point
 from tui_loop.tui.chart.curves import ChartRun, Curves, Runs
 from tui_loop.tui.chart.plot import OVERLAYS
 
@@ -63,7 +63,7 @@ def test_noisy_metrics_are_smoothed_and_others_are_drawn_as_logged() -> None:
     loss, rate = (curves.drawn(name, "step", 0.6) for name in ("loss", "learning_rate"))
     assert loss.raw == rate.line == Series([0, 1, 2], [1.0, 3.0, 2.0])
     assert loss.line.values != loss.raw.values
-    assert rate.raw.xs == []
+    assert not rate.raw.xs
     assert curves.drawn("loss", "step", 0.0).line == loss.raw
 
 
@@ -81,9 +81,9 @@ def test_samples_of_the_machine_are_metrics_of_their_own_on_every_axis() -> None
         "rss_bytes",
     ]
     assert curves.drawn("loss", "step", 0.0).line.values == [1.0, 1.0]
-    places = {axis: curves.drawn("rss_bytes", axis, 0.6).line.xs for axis in curves.axes()}
+    places = {axis: list(curves.drawn("rss_bytes", axis, 0.6).line.xs) for axis in curves.axes()}
     assert places == {"step": [2], "epoch": [200_000], "tokens": [18], "time": [3000]}
-    assert curves.drawn("cpu_percent", "time", 0.6).line.xs == [-11_000]
+    assert list(curves.drawn("cpu_percent", "time", 0.6).line.xs) == [-11_000]
     assert sorted(curves.ends("cpu_percent", "time")) == [-11_000, 0, 1000, 3000]
     assert sorted(curves.ends("loss", "time")) == [0, 1000]
 

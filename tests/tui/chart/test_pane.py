@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from tests.tui.chart.test_widget import HOSTILE, SHOWN
 from tests.tui.conftest import screen_text
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.record.state import Point
+from tui_loop.core.record.points import Point
 from tui_loop.tui.chart.curves import ChartRun
 from tui_loop.tui.chart.pane import ChartPane
 from tui_loop.tui.chart.view import ChartView, view_from

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.work import calls_of
 from tui_loop.core.plot.axis import AXES
 from tui_loop.core.plot.clip import Shown
-from tui_loop.core.plot.series import Series, column_of, smoothed
+from tui_loop.core.plot.series import Series, column_of
+from tui_loop.core.plot.smoothing import smoothed
 from tui_loop.tui.chart.canvas import Entry
 from tui_loop.tui.chart.plot import ChartSpec, Curve, Plot, dashed, not_on_log, plot
 

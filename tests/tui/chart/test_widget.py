@@ -15,7 +15,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from tests.waiting import PATIENCE_SECONDS
-from tui_loop.core.record.state import Point
+from tui_loop.core.record.points import Point
 from tui_loop.tui.chart.curves import ChartRun
 from tui_loop.tui.chart.plot import Plot
 from tui_loop.tui.chart.widget import ChartActions, LossChart

@@ -30,8 +30,9 @@ from tui_loop.core.paired_stats import paired_interval
 from tui_loop.core.patterns.trials import Trial
 from tui_loop.core.record.codec import number as number_of
 from tui_loop.core.record.folders import IterationFolder
+from tui_loop.core.record.points import Point
 from tui_loop.core.record.reader import LoopReader
-from tui_loop.core.record.state import Point, RunState
+from tui_loop.core.record.state import RunState
 from tui_loop.core.record.structs import Iteration, Split, TrainingRow
 from tui_loop.core.stats import Interval, effective_total
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from tui_loop.core.plot.scale import Scale
-from tui_loop.core.plot.series import Extremes, Series, per_column
+from tui_loop.core.plot.series import Series, per_column
+from tui_loop.core.plot.values import Extremes
 
 COLUMNS = 200
 """Values are summed up as the extremes of so many columns, whatever the size of a chart: that is

@@ -9,26 +9,33 @@ from typing import Literal
 
 import msgspec
 
-from tui_loop.core.record.state import Point
+from tui_loop.core.plot.values import Extremes, extremes_of
+from tui_loop.core.record.points import Point
 
 Kind = Literal["nan", "inf", "-inf"]
-_NO_BIAS = 1e-20
-"""A bias that a float does not show: from then on a mean is the plain moving average."""
-
-Extremes = tuple[float, float]
-"""The smallest and the largest value of a chart column."""
 
 
-class Series(msgspec.Struct):
+class Series(msgspec.Struct, eq=False):
     """The values of one metric: `values[i]` is at place `xs[i]` of the x axis, a step or another.
 
     Places never fall, and values are finite. `nonfinite` has the places without a finite value,
-    and the kind of each. A series is mutable and belongs to the code that extends it.
+    and the kind of each. A series of a live run grows at its end.
     """
 
-    xs: list[int] = []
-    values: list[float] = []
+    xs: Sequence[int] = ()
+    values: Sequence[float] = ()
     nonfinite: list[tuple[int, Kind]] = []
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Series):
+            return NotImplemented
+        return (list(self.xs), list(self.values), self.nonfinite) == (
+            list(other.xs),
+            list(other.values),
+            other.nonfinite,
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
     def within(self, low: int, high: int) -> Series:
         """Returns the points from place `low` to `high`."""
@@ -41,42 +48,25 @@ class Series(msgspec.Struct):
     def positive(self, low: int, high: int) -> Series:
         """Returns the points from place `low` to `high` whose values have a logarithm."""
         near = self.within(low, high)
-        if not near.values or min(near.values) > 0:
+        if not near.values or extremes_of(near.values)[0] > 0:
             return near
         kept = [pair for pair in zip(near.xs, near.values, strict=True) if pair[1] > 0]
         return Series([x for x, _ in kept], [value for _, value in kept])
 
 
-def series_of(points: Sequence[Point], name: str) -> Series:
+def series_of(points: Iterable[Point], name: str) -> Series:
     """Returns the series of `name` over the steps of `points`, which must be in their order."""
-    return extend(Series(), points, name)
-
-
-def extend(
-    series: Series,
-    points: Sequence[Point],
-    name: str,
-    xs: Sequence[int] | None = None,
-    scale: float = 1.0,
-) -> Series:
-    """Extends `series` in place with the values of `name` in `points`, times `scale`.
-
-    `xs` are the places of the points, by default their steps.
-    """
-    places: Sequence[int] = [point.step for point in points] if xs is None else xs
-    logged = [point.values.get(name, math.nan) for point in points]
-    if math.isfinite(sum(logged)):  # nearly always: every point has a finite value
-        series.xs.extend(places)
-        series.values.extend(logged if scale == 1 else [value * scale for value in logged])
-        return series
-    add_x, add_value, isfinite = series.xs.append, series.values.append, math.isfinite
-    for point, value, x in zip(points, logged, places, strict=True):
-        if isfinite(value):
-            add_x(x)
-            add_value(value * scale)
-        elif name in point.values:
-            series.nonfinite.append((x, kind_of(value)))
-    return series
+    xs, values, nonfinite = [], [], []
+    for point in points:
+        value = point.values.get(name)
+        if value is None:
+            continue
+        if math.isfinite(value):
+            xs.append(point.step)
+            values.append(value)
+        else:
+            nonfinite.append((point.step, kind_of(value)))
+    return Series(xs, values, nonfinite)
 
 
 def kind_of(value: float) -> Kind:
@@ -84,37 +74,6 @@ def kind_of(value: float) -> Kind:
     if math.isnan(value):
         return "nan"
     return "inf" if value > 0 else "-inf"
-
-
-def smoothed(values: Iterable[float], weight: float, known: Sequence[float] = ()) -> list[float]:
-    """Returns the debiased exponential moving average of `values`: one mean per finite value.
-
-    `weight` in [0, 1) is the share that a mean keeps of the previous mean; 0 does not smooth.
-    `known` are the means of the values before these, so that a growing series continues.
-
-    Source: the bias correction of Kingma and Ba, "Adam", 2015, section 3, which TensorBoard's
-    scalar charts use too. With m(t) = w m(t-1) + (1-w) x(t) from m(0) = 0, the mean is
-    m(t) / (1 - w^t). Written without m, it is s(t) = s(t-1) + g (x(t) - s(t-1)) with
-    g = (1-w) / (1 - w^t).
-    """
-    means: list[float] = []
-    finite = [value for value in values if math.isfinite(value)]
-    mean = known[-1] if known else 0.0
-    power = weight ** len(known)
-    fresh = 1.0 - weight
-    biased = 0
-    for value in finite:
-        if power < _NO_BIAS:
-            break
-        power *= weight
-        gain = fresh / (1.0 - power)
-        mean = mean * (1.0 - gain) + value * gain  # a difference of two floats may overflow
-        means.append(mean)
-        biased += 1
-    for value in finite[biased:]:
-        mean = mean * weight + value * fresh
-        means.append(mean)
-    return means
 
 
 def column_start(column: int, low: int, high: int, columns: int) -> int:
@@ -138,7 +97,7 @@ def per_column(
     """Returns the true minimum and maximum of each of `columns` columns from step `low` to `high`.
 
     `xs` must be sorted and `ys` finite. A column without a point is None. Points outside the range
-    are in no column. The cost is two binary searches per column and one pass over the values.
+    are in no column. The cost is two binary searches per column, and some blocks of values.
     """
     found: list[Extremes | None] = [None] * columns
     if not columns:
@@ -153,6 +112,5 @@ def per_column(
         if end - start == 1:
             found[column] = (ys[start], ys[start])
         elif end > start:
-            part = ys[start:end]
-            found[column] = (min(part), max(part))
+            found[column] = extremes_of(ys, start, end)
     return found

@@ -3,17 +3,57 @@
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from tui_loop.core.plot.axis import TOKENS, Axis, place_of
 from tui_loop.core.plot.metrics import drawn_scale
-from tui_loop.core.plot.series import Series, extend, smoothed
-from tui_loop.core.record.state import Point
+from tui_loop.core.plot.series import Kind, Series, kind_of
+from tui_loop.core.plot.smoothing import Means
+from tui_loop.core.plot.values import Values
+from tui_loop.core.record.points import Point, PointLog
 
 Found = tuple[int, float]
 """A place on the x axis, or a step, and the value there, finite or not."""
+
+
+class _Metric:
+    """The finite values of a metric, times `scale`.
+
+    `rows`: their rows among the points, None while every point has one. `nonfinite`: the rows of
+    the other values, with the kind of each. `taken`: the values read so far.
+    """
+
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
+        self.values = Values()
+        self.rows: array[int] | None = None
+        self.nonfinite: list[tuple[int, Kind]] = []
+        self._own = array("d")
+        self._taken = 0
+
+    def follow(self, points: PointLog, name: str) -> None:
+        """Takes the values of the new points."""
+        column = points.column(name)
+        fresh = column[self._taken :]
+        is_whole = self.rows is None and self._scale == 1 and column.is_dense
+        if is_whole and math.isfinite(sum(fresh)):
+            self.values.follow(column)
+            self._taken = len(column)
+            return
+        if self.rows is None:
+            self.rows = column.rows()[: self._taken]
+            self._own = array("d", column[: self._taken])
+            self.values.follow(self._own)
+        for row, value in zip(column.rows(self._taken), fresh, strict=True):
+            if math.isfinite(value):
+                self.rows.append(row)
+                self._own.append(value * self._scale)
+            else:
+                self.nonfinite.append((row, kind_of(value)))
+        self._taken = len(column)
 
 
 class Track:
@@ -26,6 +66,7 @@ class Track:
 
     def __init__(self, guide: Track | None = None) -> None:
         self._guide = guide
+        self._source: PointLog | None = None
         self._newest: Point | None = None
         self.replaced = 0
         self._forget()
@@ -33,13 +74,13 @@ class Track:
     def _forget(self) -> None:
         self.replaced += 1
         self._counted = 0  # tokens before their counter started again
-        self._points: list[Point] = []
-        self._places: dict[Axis, list[int]] = {}
+        self._points = PointLog()
+        self._places: dict[Axis, array[int]] = {}
         self._placed: dict[Axis, tuple[int, int, int]] = {}
-        self._series: dict[tuple[Axis, str], Series] = {}
-        self._taken: dict[tuple[Axis, str], tuple[int, int, int]] = {}
-        self._means: dict[str, tuple[float, list[float]]] = {}
-        self.steps: list[int] = []
+        self._metrics: dict[str, _Metric] = {}
+        self._rows_placed: dict[tuple[Axis, str], tuple[tuple[int, int], array[int]]] = {}
+        self._means: dict[str, tuple[Means, Values]] = {}
+        self.steps = array("q")
         self.names: dict[str, None] = {}
         self.nonfinite: list[int] = []
 
@@ -47,40 +88,49 @@ class Track:
         """Adds the new points among `points`, at most so many; returns whether there are any.
 
         Points that do not extend the earlier ones replace them: those of another run, or of an
-        attempt that started again. The identity of the newest point distinguishes the two cases.
+        attempt that started again. A log is known by its memory, a list by its newest point.
         """
-        count, known = len(points), len(self._points)
-        continues = count >= known and (not known or points[known - 1] is self._newest)
+        count, known = len(points), len(self)
+        continues = count >= known and (not known or self._continues(points, known))
         if continues and count == known:
             return False
         if not continues:
             self._forget()
-        start = len(self._points)
+        start = len(self)
         end = count if most is None else min(count, start + most)
-        self._take(points[start:end])
-        self._newest = points[end - 1] if end else None
+        self._take(points, start, end)
+        if isinstance(points, PointLog):
+            self._source, self._newest = points, None
+        else:
+            self._source, self._newest = None, points[end - 1] if end else None
         return True
+
+    def _continues(self, points: Sequence[Point], known: int) -> bool:
+        if isinstance(points, PointLog):
+            return self._source is not None and points.shares(self._source)
+        return points[known - 1] is self._newest
 
     def __len__(self) -> int:
         """Returns the number of points so far."""
         return len(self._points)
 
-    def _take(self, fresh: Sequence[Point]) -> None:
-        steps = [point.step for point in fresh]
-        beyond = self.steps[-1:] + steps
-        if any(after < before for before, after in pairwise(beyond)):
-            fresh = sorted([*self._points, *fresh], key=lambda point: point.step)
-            steps = [point.step for point in fresh]
+    def _take(self, points: Sequence[Point], start: int, end: int) -> None:
+        if isinstance(points, PointLog) and points.shares(self._points if start else points):
+            self._points = points.until(end)  # shares its memory
+        else:
+            for point in points[start:end]:
+                self._points.append(point)
+        fresh = self._points.steps[start:end]
+        self.steps.extend(fresh)
+        if any(after < before for before, after in pairwise(self.steps[max(0, start - 1) :])):
+            ordered = sorted(self._points, key=lambda point: point.step)
             self._forget()
-        self._points.extend(fresh)
-        self.steps.extend(steps)
-        for point in fresh:
-            values = point.values.values()
-            if not point.values.keys() <= self.names.keys():
-                self.names.update(dict.fromkeys(point.values))
-            # One sum is cheaper than a check of each value, but finite values may sum to infinity.
-            if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
-                self.nonfinite.append(point.step)
+            self._points, start = PointLog(ordered), 0
+            self.steps.extend(self._points.steps)
+        self.names.update(dict.fromkeys(self._points.names))
+        self.nonfinite += [point.step for point in self._points.nonfinite(start)]
+        for name, metric in self._metrics.items():
+            metric.follow(self._points, name)
 
     @property
     def origin(self) -> float | None:
@@ -89,23 +139,23 @@ class Track:
 
     def has(self, axis: Axis) -> bool:
         """Returns whether the points have different places on an axis of their own."""
-        if axis == "step" or not self._points:
+        if axis == "step" or not len(self):
             return axis == "step"
+        if axis == "tokens":
+            return TOKENS in self.names
         first, last = self._points[0], self._points[-1]
         if axis == "epoch":
             return last.epoch is not None
-        if axis == "tokens":
-            return TOKENS in self.names
         return place_of("time", last.t - first.t) not in (None, 0)
 
-    def xs(self, axis: Axis) -> list[int]:
+    def xs(self, axis: Axis) -> Sequence[int]:
         """Returns the places of all points on an axis; they never fall."""
         if axis == "step":
             return self.steps
         if self._placed.get(axis) != self._version:
-            xs = self._places.setdefault(axis, [])
+            xs = self._places.setdefault(axis, array("q"))
             if self._guide is not None:  # new training points may move those between them
-                xs.clear()
+                del xs[:]
             self._place_new(axis, xs)
             self._placed[axis] = self._version
         return self._places[axis]
@@ -114,21 +164,20 @@ class Track:
     def _version(self) -> tuple[int, int, int]:
         """What places depend on: the points so far, and those of the guide."""
         guide = self._guide
-        return len(self._points), len(guide or ()), guide.replaced if guide else 0
+        return len(self), len(guide or ()), guide.replaced if guide else 0
 
-    def _place_new(self, axis: Axis, xs: list[int]) -> None:
+    def _place_new(self, axis: Axis, xs: array[int]) -> None:
         """Extends the places of earlier points with those of the new ones.
 
         The counter of tokens starts again at 0 in some resumed runs: then it continues from where
         it was. A clock that was set back stops until it is at its old time again.
         """
         guide = self._guide
-        origin = self.origin if guide is None or guide.origin is None else guide.origin
         last = xs[-1] if xs else None
-        for point in self._points[len(xs) :]:
-            place = self._own(axis, point, origin or 0.0)
+        for row, value in enumerate(self._logged(axis, len(xs)), len(xs)):
+            place = place_of(axis, value)
             if place is None:
-                place = guide.place(axis, point.step) if guide else last or 0
+                place = guide.place(axis, self.steps[row]) if guide else last or 0
             elif axis == "tokens":
                 if last is not None and place + self._counted < last:
                     self._counted = last
@@ -136,12 +185,20 @@ class Track:
             last = place if last is None else max(place, last)
             xs.append(last)
 
-    def _own(self, axis: Axis, point: Point, origin: float) -> int | None:
+    def _logged(self, axis: Axis, start: int) -> Iterable[float | None]:
+        """What the points from row `start` on logged of an axis, NaN or None for nothing."""
+        points, guide = self._points, self._guide
+        if axis == "epoch":
+            return points.epochs[start : len(self)]
         if axis == "time":
-            return place_of(axis, point.t - origin)
-        if axis == "tokens":
-            return place_of(axis, point.values.get(TOKENS)) if self._guide is None else None
-        return place_of(axis, point.epoch)
+            origin = self.origin if guide is None or guide.origin is None else guide.origin
+            return [t - (origin or 0.0) for t in points.times[start : len(self)]]
+        if guide is not None:
+            return [None] * (len(self) - start)
+        counts = points.column(TOKENS)
+        if counts.is_dense:
+            return counts[start:]
+        return [point.values.get(TOKENS) for point in points[start:]]
 
     def place(self, axis: Axis, step: int) -> int:
         """Returns the place of any step, between those of the points around it."""
@@ -156,28 +213,33 @@ class Track:
 
     def series(self, name: str, axis: Axis = "step") -> Series:
         """Returns the series of a metric over all points so far."""
-        key = axis, name
-        if self._taken.get(key) != self._version:
-            series = self._series.setdefault(key, Series())
-            taken = self._taken.get(key, (0,))[0]
-            if self._guide is not None and axis != "step":
-                series = self._series[key] = Series()
-                taken = 0
-            xs = self.xs(axis)
-            fresh = (self._points[taken:], xs[taken:]) if taken else (self._points, xs)
-            extend(series, fresh[0], name, fresh[1], drawn_scale(name))
-            self._taken[key] = self._version
-        return self._series[key]
+        if name not in self._metrics:
+            self._metrics[name] = _Metric(drawn_scale(name))
+            self._metrics[name].follow(self._points, name)
+        metric, xs = self._metrics[name], self.xs(axis)
+        if metric.rows is None:
+            return Series(xs, metric.values)
+        nonfinite = [(xs[row], kind) for row, kind in metric.nonfinite]
+        return Series(self._places_of(metric.rows, name, axis), metric.values, nonfinite)
+
+    def _places_of(self, rows: Sequence[int], name: str, axis: Axis) -> Sequence[int]:
+        """The places of some rows; those that cannot have moved are kept."""
+        xs, version = self.xs(axis), self._version[1:]
+        known_version, known = self._rows_placed.get((axis, name), (version, array("q")))
+        if known_version != version:
+            known = array("q")
+        known.extend(xs[row] for row in rows[len(known) :])
+        self._rows_placed[axis, name] = version, known
+        return known
 
     def smoothed(self, name: str, weight: float, axis: Axis = "step") -> Series:
         """Returns the series of a metric smoothed with `weight`, at the same places."""
         series = self.series(name, axis)
-        known_weight, means = self._means.get(name, (weight, []))
-        if known_weight != weight:
-            means = []
-        means.extend(smoothed(series.values[len(means) :], weight, means))
-        self._means[name] = (weight, means)
-        return Series(series.xs, means)
+        known = self._means.get(name)
+        if known is None or known[0].weight != weight:
+            means = Means(self._metrics[name].values, weight)
+            known = self._means[name] = means, Values(means)
+        return Series(series.xs, known[1])
 
     def at(self, step: int) -> dict[str, float]:
         """Returns every value that was logged at `step`."""
@@ -188,24 +250,21 @@ class Track:
 
     def latest(self, name: str, until: int | None = None) -> Found | None:
         """Returns the newest step and value of a metric, finite or not, up to the step `until`."""
-        count = len(self._points) if until is None else bisect_right(self.steps, until)
-        for index in range(count - 1, -1, -1):
-            point = self._points[index]
-            if name in point.values:
-                return point.step, point.values[name] * drawn_scale(name)
-        return None
+        count = len(self) if until is None else bisect_right(self.steps, until)
+        column = self._points.until(count).column(name)
+        if not len(column):
+            return None
+        return self.steps[column.row_of(len(column) - 1)], column[-1] * drawn_scale(name)
 
     def nearest(self, name: str, axis: Axis, x: int) -> Found | None:
         """Returns the place and value, finite or not, of the metric's point nearest to `x`.
 
         Of two that are equally near it is the earlier one; of several at one place, the newest.
         """
-        xs, points = self.xs(axis), self._points
-        if name not in self.names:
+        xs, column = self.xs(axis), self._points.column(name)
+        following = len(self._points.until(bisect_right(xs, x)).column(name))
+        near = [at for at in (following - 1, following) if 0 <= at < len(column)]
+        if not near:
             return None
-        middle = bisect_right(xs, x)
-        before = next((at for at in range(middle - 1, -1, -1) if name in points[at].values), None)
-        after = next((at for at in range(middle, len(xs)) if name in points[at].values), None)
-        near = [at for at in (before, after) if at is not None]
-        at = min(near, key=lambda index: abs(xs[index] - x))
-        return xs[at], points[at].values[name] * drawn_scale(name)
+        at = min(near, key=lambda index: abs(xs[column.row_of(index)] - x))
+        return xs[column.row_of(at)], column[at] * drawn_scale(name)

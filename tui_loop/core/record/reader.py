@@ -129,7 +129,7 @@ class IterationReader:
         if self._view is None or key != self._view_of:
             run = msgspec.structs.replace(
                 self._state,
-                metrics=list(self._state.metrics),
+                metrics=self._state.metrics.until(),
                 evaluations=list(self._state.evaluations),
                 requests=list(self._state.requests),
                 nonfinite_steps=list(self._state.nonfinite_steps),

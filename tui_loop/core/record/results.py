@@ -18,7 +18,8 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import number, spell
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.folders import IterationFolder
-from tui_loop.core.record.state import Point, RunState
+from tui_loop.core.record.points import Point
+from tui_loop.core.record.state import RunState
 from tui_loop.core.record.structs import NO_METRICS, Example, Fingerprint
 
 EVALUATED = ("eval_loss", "trainer_eval_loss", "score", "macro_f1")

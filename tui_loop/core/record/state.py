@@ -25,6 +25,7 @@ from tui_loop.core.record.events import (
     Skipped,
     SystemSampled,
 )
+from tui_loop.core.record.points import Point, PointLog, SystemPoint
 from tui_loop.core.record.system_metrics import merged_values
 
 MAX_LINES = 5_000
@@ -40,29 +41,10 @@ SAMPLE_SECONDS_LIMIT = 60.0
 """A sample covers at most so many seconds: the host may have been stopped before it."""
 
 
-class Point(msgspec.Struct, frozen=True, gc=False):
-    """The logged values of a training step, or of an evaluation after it."""
-
-    step: int
-    epoch: float | None
-    values: dict[str, float]
-    t: float
-
-
-class SystemPoint(Point, frozen=True, gc=False):
-    """A sample of the machine; `step` is the optimizer step that the run had reached.
-
-    `seconds`: the time since the sample before. `is_training`: the run trained, and was not paused.
-    """
-
-    seconds: float = 0.0
-    is_training: bool = False
-
-
 class Rows(msgspec.Struct, frozen=True):
     """The values that a run logged by step."""
 
-    metrics: list[Point]
+    metrics: PointLog
     evaluations: list[Point]
     checkpoints: list[CheckpointSaved]
     nonfinite_steps: list[int]
@@ -91,7 +73,7 @@ class RunState(msgspec.Struct):
     total: int | None = None
     phase_from: int = 0
     paused_at: float | None = None
-    metrics: list[Point] = []
+    metrics: PointLog = msgspec.field(default_factory=PointLog)
     evaluations: list[Point] = []
     lines: deque[LineLogged] = msgspec.field(default_factory=lambda: deque(maxlen=MAX_LINES))
     line_count: int = 0
@@ -327,7 +309,7 @@ def _start_attempt(state: RunState, event: RunStarted) -> None:
     )
     state.set_aside = None if diverged else rows
     last_step = event.from_step
-    state.metrics = [point for point in state.metrics if point.step <= last_step]
+    state.metrics = PointLog(point for point in state.metrics if point.step <= last_step)
     state.evaluations = [point for point in state.evaluations if point.step <= last_step]
     state.checkpoints = [saved for saved in state.checkpoints if saved.step <= last_step]
     state.nonfinite_steps = [step for step in state.nonfinite_steps if step <= last_step]

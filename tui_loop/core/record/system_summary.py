@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tui_loop.core.record.state import SystemPoint
+from tui_loop.core.record.points import SystemPoint
 from tui_loop.core.record.structs import SystemSummary
 from tui_loop.core.record.system_metrics import GIB, SystemSample, gpu_metric, sample_of
 from tui_loop.core.text.figures import duration

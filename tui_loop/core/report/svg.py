@@ -12,7 +12,8 @@ from html import escape
 import msgspec
 
 from tui_loop.core.plot.scale import Scale, step_ticks, value_ticks
-from tui_loop.core.plot.series import Series, column_start, per_column, series_of, smoothed
+from tui_loop.core.plot.series import Series, column_start, per_column, series_of
+from tui_loop.core.plot.smoothing import smoothed
 from tui_loop.core.record.state import RunState
 from tui_loop.core.report.document import RunChart, TrailChart
 from tui_loop.core.report.facts import POINTS, Curves, Line
@@ -197,7 +198,7 @@ def text_of(text: str) -> str:
 
 
 SMOOTHING = 0.8
-"""The weight of the moving average, as in `plot.series.smoothed`."""
+"""The weight of the moving average, as in `plot.smoothing.smoothed`."""
 
 FEWEST_SMOOTHED = 12
 """The least number of logs that are smoothed: fewer are legible as they are."""

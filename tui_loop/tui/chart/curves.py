@@ -11,8 +11,8 @@ from tui_loop.core.plot.metrics import evaluated_name, is_smoothed, metric_names
 from tui_loop.core.plot.series import Series
 from tui_loop.core.plot.track import Found, Track
 from tui_loop.core.record.iteration import diverged_at
+from tui_loop.core.record.points import Point
 from tui_loop.core.record.reader import RunView
-from tui_loop.core.record.state import Point
 from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.tui.chart.plot import OVERLAYS, Curve
@@ -101,7 +101,7 @@ class Curves:
         return next((track for track in tracks if track.steps), self.train)
 
     @property
-    def steps(self) -> list[int]:
+    def steps(self) -> Sequence[int]:
         """The logged steps; of a run that logged none, those of its evaluations or samples."""
         return self.main.steps
 

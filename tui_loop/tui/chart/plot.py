@@ -16,7 +16,8 @@ import msgspec
 from tui_loop.core.plot.axis import Axis, axis_ticks
 from tui_loop.core.plot.clip import Shown, outside, shown_range
 from tui_loop.core.plot.scale import Scale, Tick, value_ticks
-from tui_loop.core.plot.series import Extremes, Series, column_of, per_column
+from tui_loop.core.plot.series import Series, column_of, per_column
+from tui_loop.core.plot.values import Extremes, extremes_of
 from tui_loop.core.text.figures import brief_number
 from tui_loop.tui.chart.canvas import Canvas, Cell, Entry, draw_legend, legend_lines
 
@@ -209,7 +210,7 @@ def not_on_log(spec: ChartSpec) -> int:
     return sum(
         sum(value <= 0 for value in series.values)
         for series in near
-        if series.values and min(series.values) <= 0
+        if series.values and extremes_of(series.values)[0] <= 0
     )
 
 

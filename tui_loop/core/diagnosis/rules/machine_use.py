@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from tui_loop.core.diagnosis.facts import IterationFacts
-from tui_loop.core.record.state import SystemPoint
+from tui_loop.core.record.points import SystemPoint
 from tui_loop.core.record.system_metrics import GIB, gpu_metric, sample_of
 from tui_loop.core.record.system_summary import gpu_count, mean_of, seconds_of, swap_growth
 from tui_loop.core.text.figures import duration
@@ -65,16 +65,16 @@ def _idle_gpu(points: Sequence[SystemPoint]) -> Iterator[MachineFault]:
     process, machine = mean_of(points, "process_cpu_percent"), mean_of(points, "cpu_percent")
     if use is None or use >= IDLE_GPU or process is None:
         return
-    text = f"GPU use was {use:.0f}% on average while training, and CPU use {process:.0f}%"
+    text = f"the GPU was only {use:.0f}% busy during training; the run used {process:.0f}% of a CPU"
     figures: dict[str, float | int | str] = {"gpu_percent": use, "process_cpu_percent": process}
     if process >= BUSY_PROCESS:
         figures["is_cpu_bound"] = 1
-        text += ": preparing batches and starting small passes takes longer than computing them"
+        text += ", so preparing and launching batches on the CPU limits the speed"
     elif machine is not None and machine >= BUSY_MACHINE:
         figures["cpu_percent"] = machine
-        text += f", while all CPUs together were busy to {machine:.0f}%: other processes take them"
+        text += f", while all CPUs were {machine:.0f}% busy, mostly with other processes"
     else:
-        text += ": the run waited for something else, such as its disk"
+        text += " and waited for something else, such as the disk"
     memory = _memory_share(points)
     yield MachineFault(text, figures if memory is None else {**figures, "gpu_memory_share": memory})
 
@@ -93,12 +93,12 @@ def _memory_share(points: Sequence[SystemPoint]) -> float | None:
 def _slowed_gpus(points: Sequence[SystemPoint], seconds: float) -> Iterator[MachineFault]:
     """Yields GPUs that heat or the power supply slowed down; at its power limit one is usual."""
     gpus = range(gpu_count([sample_of(point.values) for point in points]))
-    for flag, what in (("thermal_slowdown", "heat"), ("power_slowdown", "its power supply")):
+    for flag, what in (("thermal_slowdown", "heat"), ("power_slowdown", "the power supply")):
         lengths = [seconds_of(points, gpu_metric(index, flag)) for index in gpus]
         longest = max((each for each in lengths if each is not None), default=0.0)
         if longest >= SLOWED * seconds:
             yield MachineFault(
-                f"{what} slowed the GPU down for {duration(longest)} of {duration(seconds)} of "
+                f"{what} slowed the GPU down for {duration(longest)} of the {duration(seconds)} of "
                 "training",
                 {f"{flag}_share": longest / seconds},
             )
@@ -116,7 +116,6 @@ def _swapping(points: Sequence[SystemPoint]) -> Iterator[MachineFault]:
     ]
     if max(shares, default=0.0) >= FULL_MEMORY:
         yield MachineFault(
-            f"the machine's memory was full: the swap in use grew by {grown / GIB:.1f} GiB while "
-            "training",
+            f"the machine's memory was full: swap use grew by {grown / GIB:.1f} GiB in training",
             {"swap_grown_bytes": grown},
         )
