@@ -32,7 +32,7 @@ def results() -> list[Result]:
     with recorded_loop() as loop:
 
         def in_app() -> float:
-            here.append(_in_app(loop))
+            here.append(_in_app(loop, is_first=not here))
             return _seconds(here[-1])
 
         def alone() -> float:
@@ -45,20 +45,24 @@ def results() -> list[Result]:
     step = 1000 * min(right) / (STEPS - 1)
     usual = median(map(_step, here)) / median(map(_step, there))
     note = (
-        f"tiny, {STEPS} steps of {step:.0f} ms, batch {BATCH}, at 160x48; {PAIRS} pairs: "
-        f"{_list(left)} s against {_list(right)} s; median step {usual:.2f} times as long"
+        f"tiny, {STEPS} steps of {step:.0f} ms, batch {BATCH}, at 160x48, all charts; {PAIRS} "
+        f"pairs: {_list(left)} s against {_list(right)} s; median step {usual:.2f} times as long"
     )
     return [
-        Result("training in the app / headless", ratio, 1.10, note=note),
+        Result("training in the app / headless", ratio, 1.05, note=note),
         Result("of these runs, with another value in any log", unlike, 0, note=f"{len(runs)} runs"),
         Result("milliseconds a headless step", step, LEAST_STEP_MS, at_least=True),
     ]
 
 
-def _in_app(loop: LoopFolder) -> list[MetricsLogged]:
+def _in_app(loop: LoopFolder, *, is_first: bool) -> list[MetricsLogged]:
     _draft(loop)
     with open_app(loop) as screen:
-        log = RunLog(begin_run(screen, loop)).wait_for_steps(screen, STEPS).wait_for_end(screen)
+        log = RunLog(begin_run(screen, loop))
+        if is_first:  # later ones show the grid too: the app remembers it
+            screen.send("3")
+            screen.send("gG")
+        log.wait_for_steps(screen, STEPS).wait_for_end(screen)
     return log.metrics
 
 

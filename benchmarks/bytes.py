@@ -1,4 +1,4 @@
-"""Bytes that the app writes to its terminal in a second: idle, and while a run trains in it."""
+"""Bytes that the app writes to its terminal in a second, idle and training, and its idle CPU."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 
 from benchmarks.bench_app import ENDLESS, RunLog, begin_run, draft, open_app, recorded_loop
 from benchmarks.measure import Result
+from benchmarks.processes import use_of
 from benchmarks.scale import is_tiny, sized
 from benchmarks.screen import Screen
 
@@ -26,9 +27,14 @@ def _at(size: tuple[int, int], panes: str, keys: tuple[str, ...], limit: int) ->
     with recorded_loop() as loop:
         draft(loop, 6, max_steps=ENDLESS)
         with open_app(loop, columns=columns, lines=lines) as screen:
+            spent, began = use_of(screen.process).cpu, time.perf_counter()
             idle = _rate(screen)
+            busy = 100 * (use_of(screen.process).cpu - spent) / (time.perf_counter() - began)
             log = RunLog(begin_run(screen, loop)).wait_for_steps(screen, STEPS)
-            measured = [Result(f"bytes a second, idle {where}", idle, 0, " B/s")]
+            measured = [
+                Result(f"bytes a second, idle {where}", idle, 0, " B/s"),
+                Result(f"CPU of the app, idle {where}", busy, 1, "%"),
+            ]
             for key in keys:
                 screen.send(key)
                 steps = len(log.read().metrics)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import random
 import time
 
-import psutil
-
 from benchmarks.bench_app import open_app, recorded_loop
 from benchmarks.measure import Result
+from benchmarks.processes import use_of
 from benchmarks.scale import sized
 from benchmarks.screen import Screen
 from tui_loop.core.record.events import MetricsLogged, PhaseStarted, Progressed, RunStarted
@@ -40,15 +39,16 @@ def results() -> list[Result]:
             screen.send("gG")
             run.log(FIRST, screen, at)
             time.sleep(2)
-            before, spent = _used(screen)
+            before = use_of(screen.process)
             began = time.monotonic()
             while run.step < LOGS:
                 at = len(screen.reads)
                 run.log(min(BURST, LOGS - run.step), screen, at)
             seconds = time.monotonic() - began
-            after, spent_then = _used(screen)
+            after = use_of(screen.process)
             run.close()
-    grown, cost = (after - before) / 1e6, 1e6 * (spent_then - spent) / (LOGS - FIRST)
+    grown = (after.memory - before.memory) / 1e6
+    cost = 1e6 * (after.cpu - before.cpu) / (LOGS - FIRST)
     note = f"{LOGS:,} logs of 7 metrics, followed in {seconds:.0f} s; {cost:.0f} µs of CPU each"
     return [Result("growth of the app over a day of events", grown, LIMIT_MB, " MB", note=note)]
 
@@ -78,14 +78,3 @@ class _Run:
 
     def close(self) -> None:
         self._journal.close()
-
-
-def _used(screen: Screen) -> tuple[int, float]:
-    """The memory in bytes and the CPU time in seconds of the app, whose launcher waits for it."""
-    launcher = psutil.Process(screen.process.pid)
-    memory, spent = 0, 0.0
-    for process in (launcher, *launcher.children(recursive=True)):
-        times = process.cpu_times()
-        memory += process.memory_info().rss
-        spent += times.user + times.system
-    return memory, spent

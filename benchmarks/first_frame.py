@@ -66,7 +66,7 @@ def results() -> list[Result]:
     )
     told = f"at the exit, the table drawn: {', '.join(heavy) or 'none'} of {', '.join(HEAVY)}"
     return [
-        Result("first frame / a bare Textual app's", ratio, 1.2, note=note),
+        Result("first frame / a bare Textual app's", ratio, 1.15, note=note),
         Result("heavy modules in the app that only looks", len(heavy), 0, note=told),
     ]
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from benchmarks.scale import sized
 from tui_loop.core.shipped import shipped
@@ -46,3 +47,21 @@ def run_bare_script(steps: int, batch: int, out: Path) -> BareRun:
     words = (script, data, shipped("sample_data", "tiny-base"), steps, batch, out)
     run([sys.executable, *map(str, words)])
     return msgspec.json.decode(out.read_bytes(), type=BareRun)
+
+
+class Use(msgspec.Struct, frozen=True):
+    """The memory of some processes in bytes, and the CPU time that they have had in seconds."""
+
+    memory: int
+    cpu: float
+
+
+def use_of(process: subprocess.Popen[bytes]) -> Use:
+    """Returns what a process and all below it use: the app is started by one that waits for it."""
+    top = psutil.Process(process.pid)
+    family = (top, *top.children(recursive=True))
+    times = [each.cpu_times() for each in family]
+    return Use(
+        sum(each.memory_info().rss for each in family),
+        sum(each.user + each.system for each in times),
+    )
