@@ -48,7 +48,7 @@ def test_an_older_record_has_no_audit(
     folder: IterationFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = printed(capsys)
-    assert text == "The audit of chat/1 is not recorded. A run records it.\n"
+    assert text == "chat/1 has no recorded audit. Each new run records one.\n"
     assert json.loads(printed(capsys, "--json")) == {
         "version": 1,
         "data": None,
@@ -64,11 +64,11 @@ def test_every_fact_is_a_sentence(
     text = printed(capsys)
     for sentence in (
         "chat/1: 83 training rows and 36 evaluation rows",
-        "3 evaluation labels are not in training (36 of 36 evaluation rows (100%)): ",
+        "3 evaluation labels are missing from training (36 of 36 evaluation rows (100%)): ",
         '"refund" (0 training, 12 evaluation rows) differ only in case',
         'case is "upper" in 100% of training references and in 0% of evaluation references',
         'shared start: "Task: sort.", 81 of 83 training rows (98%) and 0 of 36 evaluation rows',
-        "repeats of an earlier row: 2 of 83 training rows (2.4%), 2 of them exact: ",
+        "repeats of an earlier row: 2 of 83 training rows (2.4%), 2 of them exact copies: ",
         "also in training: 1 of 36 evaluation rows (2.8%), 0 with the same reference and 1 with",
     ):
         assert sentence in text, (sentence, text)

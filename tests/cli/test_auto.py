@@ -81,7 +81,7 @@ def test_two_cannot_go_through_one_loop(
 ) -> None:
     with unattended(loop):
         assert main(["auto", NAME, "--iterations", "1"]) == 2
-    assert "already runs its queue or auto" in capsys.readouterr().err
+    assert "already runs the queue or auto" in capsys.readouterr().err
     assert loop.numbers() == []
 
 
@@ -111,11 +111,12 @@ def test_between_two_runs_a_stop_ends_it(
     with unattended(loop, "auto"):
         assert main(["stop", NAME]) == 0
         assert (
-            f"process {os.getpid()} will end; no run of the loop is live" in capsys.readouterr().out
+            f"no run is live; the background process {os.getpid()} will end"
+            in capsys.readouterr().out
         )
         assert main(["queue", NAME, "--add", "--set", "lora.r=4"]) == 0
         assert (
-            "auto is running, the queue waits: tui-loop stop self stops auto"
+            "the queue waits because auto is running; stop auto: tui-loop stop self"
             in capsys.readouterr().out
         )
     assert ended == [os.getpid()]

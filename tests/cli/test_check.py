@@ -102,7 +102,7 @@ def test_every_problem_of_config_and_data_at_once_is_exit_code_2(
         "error: lora.r: must be",
         "error: lora.lora_dropout: must be",
         "error: 1 training row has an empty prompt or reference: 'prompt' is empty (line 61)",
-        "warning: 1 of 40 held-out rows (2.5%) is the same input as a training row",
+        "warning: 1 of 40 held-out rows (2.5%) has the same input as a training row",
         "train:62",
         "3 errors, 1 warning",
     ):
@@ -166,7 +166,7 @@ def test_texts_cannot_be_scored_by_what_they_would_say(loop: LoopFolder, tmp_pat
     told = ["evaluation.metric=exact_match"]
     found = Preflight(loop, plan_next(loop, parent=None, settings=told, why="").config).of_rows()
     assert [each.message for each in found if each.severity == "error"] == [
-        "evaluation.metric: exact_match needs prompts, and plain text has none"
+        "evaluation.metric: exact_match needs prompts, but plain text has none"
     ]
     with pytest.raises(BadInput, match="plain text has none"):
         warn_before(loop, started(loop, *told), Output(as_json=False))
@@ -225,7 +225,7 @@ def test_a_run_prints_five_warnings_and_counts_the_others(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 6
     assert all(line.startswith("warning: ") for line in lines[:5])
-    assert lines[5].endswith("more: tui-loop check mine")
+    assert lines[5].endswith("more warnings: tui-loop check mine")
     warn_before(loop, started(loop, "data.train=eval.jsonl"), Output(as_json=True))
 
 
@@ -316,7 +316,7 @@ def test_what_is_not_used_is_among_the_findings_with_a_kind_of_its_own(
     assert record["warnings"] == 2
     assert kinds["preference_data"]["count"] == 1
     assert kinds["preference_data"]["message"] == (
-        "preference data: 1 of 60 training rows is left out, since label is false there"
+        "preference data: 1 of 60 training rows is left out because label is false"
     )
     unused = [each for each in record["findings"] if each["kind"] == "unused_columns"]
     assert [(each["severity"], each["count"]) for each in unused] == [("warning", 59), ("info", 1)]
@@ -330,6 +330,6 @@ def test_a_run_is_warned_of_what_is_not_used(
     plan = plan_next(loop, parent=None, settings=[], why="")
     warn_before(loop, check_start(loop, plan), Output(as_json=False))
     assert capsys.readouterr().err == (
-        "warning: context is not used: the prompt does not contain it (60 of 60 training rows have "
-        "it)\n"
+        "warning: context is not used: the prompts do not contain this text (in 60 of 60 training "
+        "rows)\n"
     )

@@ -51,7 +51,7 @@ def test_a_background_run_is_paused_saved_evaluated_stopped_and_resumed_from_a_s
     assert (started["loop"], started["iterations"]) == ("long", [1])
     try:
         assert cli("checkpoint", "long", "--wait").stdout.endswith(
-            f"has a checkpoint of step {read_run(folder).checkpoints[-1].step}\n"
+            f"saved a checkpoint at step {read_run(folder).checkpoints[-1].step}\n"
         )
         paused = cli("pause", "long/1", "--wait").stdout
         assert is_answer(paused, "is paused")
@@ -69,7 +69,7 @@ def test_a_background_run_is_paused_saved_evaluated_stopped_and_resumed_from_a_s
     finally:
         cli("stop", "long", "--wait")
 
-    assert "resume it: tui-loop resume long/1" in cli("status", "long").stdout
+    assert "resume with tui-loop resume long/1" in cli("status", "long").stdout
     assert "tui-loop resume long/1" in cli("show", "long/1").stdout
     step = read_run(folder).step
     assert read_run(folder).checkpoints[-1].step == step

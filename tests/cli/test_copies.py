@@ -50,7 +50,7 @@ def test_a_copy_of_what_finished_or_is_to_run_is_refused(loop: LoopFolder, state
     folder = first(loop)
     if state == "finished":
         ended(folder, state)
-    with pytest.raises(BadInput, match="nothing changes from mine/1") as caught:
+    with pytest.raises(BadInput, match="nothing differs from mine/1") as caught:
         next_of(loop)
     assert "--repeat 1" in caught.value.hint
     assert loop.numbers() == [1]

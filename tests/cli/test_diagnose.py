@@ -38,13 +38,13 @@ def test_findings_and_suggestions_are_printed_with_how_to_take_one(
     assert done.returncode == 0, done.stderr
     for words in (
         "support-tiny/4 num_train_epochs 4 → 8: finished, score 62%, eval loss 0.736, ",
-        "◐ overfitting: the eval loss turned up at step 102 of 408",
+        "◐ overfitting: the eval loss rose after step 102 of 408",
         "  but: ",
         "suggestions, best first:",
         " 1. num_train_epochs 8 → 2 (overfitting)",
         "     expects eval loss 0.51 to 0.65 (now 0.74)",
-        "     high confidence: its own curve: 0.562 at step 102",
-        "apply one: tui-loop run support-tiny --from 4 --take 1",
+        "     high confidence: the lowest eval loss of the run was 0.562, at step 102",
+        "apply suggestion 1: tui-loop run support-tiny --from 4 --take 1",
     ):
         assert words in done.stdout
     assert list(recorded.glob("*/diagnosis.json")) == []  # reading writes nothing
@@ -75,7 +75,9 @@ def test_a_diagnosis_is_written_on_request(cli: Cli, recorded: Path) -> None:
 
 def test_the_base_and_a_missing_iteration_are_answered(cli: Cli, recorded: Path) -> None:
     base = cli("diagnose", "support-tiny/0")
-    assert "the untouched base, with which the other iterations are compared" in base.stdout
+    assert (
+        "the base model before training; the other iterations are compared with it" in base.stdout
+    )
     missing = cli("diagnose", "support-tiny/99")
     assert (missing.returncode, missing.stdout) == (4, "")
     which = cli("diagnose", "support-tiny")

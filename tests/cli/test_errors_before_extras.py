@@ -45,7 +45,7 @@ def _base_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["retry", f"{LOOP}/4", "--set", "evaluation.foo=1"], 2, "evaluation.foo: no such field"),
         (["check", LOOP, "--row", "99999"], 2, "--row 99999: there are 405 training rows"),
         (["queue", LOOP, "--run"], 2, "the queue is empty"),
-        (["ready", f"{LOOP}/0", "--look", "--yes"], 2, "is the untouched base"),
+        (["ready", f"{LOOP}/0", "--look", "--yes"], 2, "is the base, not a trained iteration"),
     ],
 )
 def test_a_wrong_command_is_told_before_the_missing_extra(
@@ -87,7 +87,7 @@ def test_ready_is_a_reading_command_where_the_holdout_cannot_be_evaluated(
     assert main(["ready", f"{LOOP}/4"]) == 0
     out, err = capsys.readouterr()
     assert "✓ met" in out
-    assert "only the holdout is left, and this machine cannot evaluate it: " in err
+    assert "only the holdout evaluation is missing, and this machine cannot run it: " in err
     assert 'pip install "tui-loop[train]"' in err
 
 

@@ -61,7 +61,7 @@ def test_status_shows_every_loop_and_names_what_it_left_out(
     code, out, err = said(capsys, "status")
     assert code == 0
     assert f"{LOOP}/6 finished" in out
-    assert "begun has no iterations yet: tui-loop run begun" in out
+    assert "begun has no iterations yet; begin with tui-loop run begun" in out
     assert err.count("left out: ") == len(ODD) + 1
     assert "left out: 'My Loop' cannot be a loop's name (use lower-case letters" in err
     assert "leads out of loops" in err

@@ -110,7 +110,7 @@ def test_without_its_intent_in_training_nothing_similar_was_trained_on(
     name = next(each.id for each in loop.iteration(3).read_examples() if each.reference == "refund")
     told = json.loads(cli("nearest", f"{LOOP}/3", name, "--json").stdout)
     assert told["nothing_similar"] is True
-    assert 'nothing similar was trained on: no training row is labelled "refund"' in told["answer"]
+    assert 'no similar training row: none is labelled "refund"' in told["answer"]
     assert "has changed since" in told["notice"]
     path.unlink()
     gone = cli("nearest", f"{LOOP}/3", name)

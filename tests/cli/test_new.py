@@ -24,7 +24,10 @@ def test_a_label_column_is_found_and_the_messages_are_set_off_from_it(
     assert "18 training rows, 2 evaluation rows" in done.stdout
     assert "prompt = text, completion = category" in done.stdout
     assert "2 labels: go, stop" in done.stdout
-    assert "no eval data given: 2 of 20 rows of rows.csv are held out (seed 0)" in done.stdout
+    assert (
+        "no eval data given: 2 of 20 rows of rows.csv are held out for evaluation (seed 0)"
+        in done.stdout
+    )
     data = settings(tmp_path)["defaults"]["data"]
     assert data["columns"] == {"prompt": "text", "completion": "category"}
     assert data["prompt_template"] == "{prompt}\nLabel:"
@@ -94,11 +97,10 @@ def test_what_is_not_used_is_named_and_what_changes_the_meaning_is_a_warning(
     assert "\nnot used: url\n" in done.stdout
     warnings = [line for line in done.stderr.splitlines() if "hint:" not in line]
     assert warnings == [
-        "warning: only 1 row is held out: it is the whole score",
-        "warning: tools is not used: the model never sees the tools it calls "
-        "(10 of 10 rows have it)",
-        "warning: weight is not used: all rows count alike (10 of 10 rows have it); "
-        "5 rows with 0 or false there are used like the others, the first in line 1",
+        "warning: only 1 row is held out: it decides the whole score",
+        "warning: tools is not used: the model never sees the tools it calls (in 10 of 10 rows)",
+        "warning: weight is not used: all rows count equally (in 10 of 10 rows); "
+        "5 rows with the value 0 or false are used like the others, the first in line 1",
     ]
 
 
@@ -113,7 +115,9 @@ def test_the_chosen_answers_of_preference_data_are_read_and_written_down(
     done = cli("new", "mine", "--data", "rows.jsonl")
     assert done.returncode == 0, done.stderr
     assert "read as messages (messages = chosen)" in done.stdout
-    assert "warning: preference data: trained on chosen; rejected is not used\n" in done.stderr
+    assert (
+        "warning: preference data: chosen is trained on, and rejected is not used\n" in done.stderr
+    )
     assert settings(tmp_path)["defaults"]["data"]["columns"] == {"messages": "chosen"}
 
 
@@ -123,5 +127,5 @@ def test_answers_that_are_marked_as_bad_are_left_out_and_counted(cli: Cli, tmp_p
     done = cli("new", "mine", "--data", "rows.jsonl")
     assert done.returncode == 0, done.stderr
     assert "14 training rows, 2 evaluation rows" in done.stdout
-    left_out = "warning: preference data: 4 of 20 rows are left out, since label is false there\n"
+    left_out = "warning: preference data: 4 of 20 rows are left out because label is false\n"
     assert left_out in done.stderr

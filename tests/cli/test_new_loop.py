@@ -138,7 +138,7 @@ def test_a_text_with_its_language_stays_text_and_one_with_its_label_does_not(
     assert found.defaults["data"]["columns"] == {"prompt": "text", "completion": "label"}
     assert prepared(project, labelled, "data.shape=text").metric == "none"
     [line] = [each for each in found.notices if each.message.startswith("metric label")]
-    assert line.hint == "--metric none trains on the text alone"
+    assert line.hint == "use --metric none to train on the text alone"
     alone = prepared(project, labelled, metric="none")
     assert (alone.data.mapping.shape, alone.metric) == ("text", "none")
 
@@ -172,7 +172,7 @@ def test_a_template_is_added_for_labels_alone_and_says_how_to_change_it(project:
     found = prepared(project, pairs(*labels))
     assert found.defaults["data"]["prompt_template"] == "{prompt}\nLabel:"
     [notice] = [each for each in found.notices if "prompt template" in each.message]
-    assert "nothing between a prompt and its label" in notice.message
+    assert "nothing in the data separates a prompt from its label" in notice.message
     assert "--set data.prompt_template=TEXT" in notice.hint
     asked = [{"instruction": f"turn {n}", "output": text} for n, text in enumerate(labels)]
     assert prepared(project, asked).defaults["data"]["prompt_template"] == "{prompt}\nLabel:"
@@ -190,7 +190,7 @@ def test_training_rows_are_cut_to_the_context_where_the_models_files_name_it(
     rows = pairs(*ESSAYS)
     found = prepared(project, rows)
     assert found.defaults["training"]["max_length"] == 256
-    line = "training.max_length 256, not 1024: that is the context of model tiny"
+    line = "training.max_length lowered from 1024 to 256, the context length of model tiny"
     assert line in messages(found)
     own = prepared(project, rows, "training.max_length=300")
     assert own.defaults["training"]["max_length"] == 300
@@ -218,7 +218,9 @@ def test_tools_need_a_template_that_can_express_them(project: Path) -> None:
     for model, lacks in (("chat", True), ("smollm2", True), ("some/model", False)):
         found = prepared(project, rows, model=model)
         assert found.lacks_tools is lacks
-        notices = [each.message for each in found.notices if "cannot express tools" in each.message]
+        notices = [
+            each.message for each in found.notices if "does not support tools" in each.message
+        ]
         assert len(notices) == lacks
     steps = next_steps("new", prepared(project, rows, model="chat"), project)
     assert "data.chat_template=" in steps[-1]
@@ -251,8 +253,8 @@ def test_chats_need_a_base_with_a_template(project: Path) -> None:
     ("count", "settings", "hint"),
     [
         (40, (), "add rows to the data"),
-        (100, (), "hold out more: --set data.eval_fraction=0.3"),
-        (400, ("data.max_eval_rows=10",), "hold out more: --set data.max_eval_rows=30"),
+        (100, (), "hold out more rows: --set data.eval_fraction=0.3"),
+        (400, ("data.max_eval_rows=10",), "hold out more rows: --set data.max_eval_rows=30"),
         (400, (), None),
     ],
 )
@@ -472,6 +474,6 @@ def test_a_demo_folder_with_other_things_in_it_is_left_alone(
 ) -> None:
     (empty / "tui-loop-demo").mkdir()
     (empty / "tui-loop-demo" / "work.txt").write_text("mine")
-    with pytest.raises(BadInput, match="holds other files"):
+    with pytest.raises(BadInput, match="contains other files"):
         backend.demo(loops_in(empty))
     assert os.listdir(empty / "tui-loop-demo") == ["work.txt"]

@@ -178,11 +178,11 @@ def test_people_read_the_same_in_lines(cli: Cli, tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert "metric label: 2 labels in 40 rows" in lines
     assert any(
-        line.startswith('prompt template "{prompt}\\nLabel:"')
+        line.startswith('added the prompt template "{prompt}\\nLabel:"')
         and "--set data.prompt_template=TEXT" in line
         for line in lines
     )
     assert lines[-1] == "next: tui-loop run mine --why 'a baseline'"
     warning, hint = done.stderr.splitlines()
     assert warning.startswith("warning: only 4 rows are held out")
-    assert hint == "  hint: add rows to the data, or expect coarse scores"
+    assert hint == "  hint: add rows to the data, or expect imprecise scores"

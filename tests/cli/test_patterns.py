@@ -53,19 +53,22 @@ def test_the_recorded_loops_teach_with_counts_and_intervals() -> None:
 def test_people_read_them_by_field_and_may_ask_for_a_base_or_a_field(told: Told) -> None:
     _, plain, _ = told(*LOOPS)
     assert plain.startswith("6 patterns in 12 trained iterations in 2 loops\n")
-    assert "raising learning_rate 2e-3 → 0.02 was tried once on tiny and made it worse" in plain
+    assert (
+        "raising learning_rate 2e-3 → 0.02 was tried once on tiny and made the result worse"
+        in plain
+    )
     assert "so far once: support-intents/4" in plain
     some = told(*LOOPS, "--field", "learning_rate", "--model", "tiny", "--json")[1]
     assert fields_of(some) == {("tiny", RATE)}
-    assert "no pattern of training.weight_decay" in told(*LOOPS, "--field", "weight_decay")[1]
+    assert "no pattern for training.weight_decay" in told(*LOOPS, "--field", "weight_decay")[1]
     of_no_model = told(*LOOPS, "--model", "nope")[1]
-    assert "has the base model nope: these loops have smollm2, tiny" in of_no_model
+    assert "has the base model nope: these loops use smollm2, tiny" in of_no_model
 
 
 def test_comparisons_that_had_no_time_are_counted(told: Told) -> None:
     code, _, remark = told(*LOOPS, "--seconds", "0")
     assert code == 0
-    assert "comparisons left out for lack of time; raise --seconds" in remark
+    assert "comparisons were left out because time ran out; raise --seconds" in remark
 
 
 def test_other_folders_are_read_where_they_are_named(told: Told, tmp_path: Path) -> None:

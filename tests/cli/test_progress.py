@@ -39,9 +39,12 @@ def test_people_see_bars_on_one_scale_and_the_commands_that_would_decide(
     assert "0%  ●┤····" in base
     assert "├───●──┤" in best
     assert best.split()[:2] == ["2", "★"]
-    assert "more runs cannot decide it: the gap is within the noise of 117 examples" in told
+    assert (
+        "more runs cannot decide which is better: the gap is within the noise of 117 examples"
+        in told
+    )
     assert f"tui-loop --loops {CHECKOUT}/loops run support-tiny --from 1 --repeat 1" in told
-    assert "runs 2, 6 are one config: score 66% (sd 2.4 points over 2 runs)" in told
+    assert "runs 2, 6 have the same config: score 66% (sd 2.4 points over 2 runs)" in told
 
 
 def test_bars_are_plain_where_the_output_has_no_other_signs(

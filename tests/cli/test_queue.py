@@ -353,4 +353,4 @@ def test_who_goes_on_by_itself_is_told_and_no_run_ends_with_it(
         print_loop(loop, [], Output(as_json=False))
         assert "is running" not in capsys.readouterr().out
     with unattended(loop, "queue"):
-        assert queue_text(loop) == "the queue is running, its last draft"
+        assert queue_text(loop) == "the queue is running its last draft"

@@ -89,7 +89,10 @@ def test_the_checklist_needs_no_training_stack(review: Path) -> None:
     }
     assert (told["look"], told["looks"]) == (None, [])
     text = reader("ready", f"{LOOP}/4", folder=review)
-    assert "only the holdout is left: tui-loop ready support-intents/4 --look --yes" in text.stderr
+    assert (
+        "only the holdout evaluation is missing: tui-loop ready support-intents/4 --look --yes"
+        in text.stderr
+    )
     assert "✓ met" in text.stdout
     assert "32 fixed, 7 broken of 117" in text.stdout
 
@@ -113,7 +116,7 @@ def test_looks_that_were_taken_are_shown(review: Path) -> None:
     assert "compared with the base: 52 fixed, 0 broken, 3 pass in both, 28 in neither" in text
     assert "2 uses of this holdout so far, the first by support-intents/5" in text
     text = reader("ready", f"{LOOP}/5", folder=review).stdout
-    assert "the eval set is too optimistic: 70% on eval, 48% on the holdout (-22 ±" in text
+    assert "the eval set is too optimistic: 70% on the eval set, 48% on the holdout (-22 ±" in text
 
 
 def test_wrong_criteria_are_told_with_file_and_field(review: Path) -> None:
@@ -157,7 +160,7 @@ def test_a_look_is_asked_for_and_refused_where_nobody_can_say_so(
     assert main(["ready", f"{LOOP}/4", "--look"]) == 2
     heard = capsys.readouterr().err
     assert "the first use of this holdout" in heard
-    assert "add --yes, or --no-look" in heard
+    assert "add --yes to confirm, or --no-look" in heard
     monkeypatch.setattr("tui_loop.cli.commands.ready._can_ask", lambda: True)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=lambda: "\n"))
     assert main(["ready", f"{LOOP}/4", "--look"]) == 0
@@ -228,8 +231,8 @@ def test_an_evaluation_that_was_killed_after_it_was_recorded_counts_and_says_so(
     monkeypatch.setattr("tui_loop.engine.launch.start_holdout_evaluation", start)
     assert main(["ready", f"{LOOP}/4", "--look", "--yes"]) == 1
     heard = capsys.readouterr().err
-    assert "had been recorded and counts as a use of the holdout" in heard
-    assert "hint: its scores: tui-loop ready support-intents/4" in heard
+    assert "was already recorded and counts as a use of the holdout" in heard
+    assert "hint: show the scores: tui-loop ready support-intents/4" in heard
     assert "does not count" not in heard
     assert main(["ready", f"{LOOP}/4", "--no-look", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -265,7 +268,7 @@ def test_a_closed_loop_is_shown_as_such_and_runs_nothing_until_reopened(
     assert f"hint: tui-loop close {LOOP} --reopen" in heard
     assert main(["close", LOOP, "--why", "again"]) == 2
     assert main(["close", LOOP, "--reopen"]) == 0
-    assert "open again; it was closed with 4" in capsys.readouterr().out
+    assert "open again; previously closed with 4" in capsys.readouterr().out
     assert path.read_bytes().rstrip() == before.rstrip()
     assert main(["close", LOOP, "--reopen"]) == 2
     assert main(["close", LOOP]) == 2

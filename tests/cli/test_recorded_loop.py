@@ -202,7 +202,7 @@ def test_a_loop_can_be_created_without_the_stack(review: Path) -> None:
     )
     done = reader("new", "begun", "--data", "rows.jsonl", "--model", "org/name", folder=review)
     assert done.returncode == 0, done.stderr
-    assert "is checked by the first run" in done.stderr
+    assert "will be checked when the first run starts" in done.stderr
 
 
 def test_broken_iterations_are_shown_beside_the_healthy_ones(review: Path) -> None:
@@ -315,12 +315,15 @@ def test_two_seeds_of_one_config_are_no_regression_and_said_to_be_noise(review: 
     command = ["compare", f"{LOOP}/4", f"{LOOP}/5"]
     done = reader(*command, "--fail-on-regression", folder=review)
     assert done.returncode == 0, done.stderr
-    assert "no change: both are runs of one config, so this is training noise" in done.stdout
+    assert (
+        "no change: both runs have the same config, so the difference is training noise"
+        in done.stdout
+    )
     noise = record(*command, folder=review)
     assert noise["claim"] == "training noise"
     assert noise["interval"]["delta"] < 0
     assert f"loss {noise['loss']['delta']:+.2f} ±" in done.stdout
-    assert f"a token over {noise['loss_examples']} examples" in done.stdout
+    assert f"nats per token over {noise['loss_examples']} examples" in done.stdout
     table = done.stdout.partition("broken  ")[2].splitlines()
     assert table[0].split() == [
         "reference",

@@ -61,8 +61,8 @@ def test_an_iteration_tells_the_suggestion_the_prediction_and_the_verdict(
     told = capsys.readouterr().out
     assert "suggested by: the diagnosis (more epochs, after underfitting)\n" in told
     assert "prediction: score 60% to 90% (was 33%)\n" in told
-    assert "verdict: ✓ consistent: expected score 60% to 90% (from 33%), measured 83%" in told
-    assert "one run of each" in told
+    assert "verdict: ✓ consistent: expected score 60% to 90% (was 33%), measured 83%" in told
+    assert "one run of each config" in told
     assert main(["show", f"{NAME}/1"]) == 0
     told = capsys.readouterr().out
     assert not any(word in told for word in ("suggestion", "prediction", "verdict"))

@@ -39,7 +39,7 @@ CASES: list[tuple[list[str], list[str]]] = [
     ([*NEW, "empty.jsonl"], ["empty.jsonl", "empty"]),
     ([*NEW, "binary.jsonl"], ["binary.jsonl", "binary"]),
     ([*NEW, "latin.jsonl"], ["latin.jsonl:1", "UTF-8"]),
-    ([*NEW, "value.json"], ["value.json", "one JSON object without rows"]),
+    ([*NEW, "value.json"], ["value.json", "a single JSON object without rows"]),
     ([*NEW, "list.json"], ["list.json:1", "must be a JSON object"]),
     ([*NEW, "fields.csv"], ["fields.csv:3", "3 fields"]),
     ([*NEW, "null.jsonl"], ["null.jsonl:1", "'prompt'", "null"]),

@@ -54,7 +54,7 @@ def choice(
         (
             ["3 and 4 make 7.\n#### 7", "#### 1,200 "],
             "numeric",
-            "references end in #### and a number",
+            "references end with #### and a number",
         ),
         (['{"a": 1}', ' {"b": [2]}\n'], "json_match", "references are JSON objects"),
         (["[1, 2]", '{"a": 1}'], "exact_match", "references have 2 words (median)"),
@@ -64,7 +64,7 @@ def choice(
         (
             [RUSSIAN, RUSSIAN + "!"],
             "chrf",
-            "references have 17 words (median), and rouge_l reads only Latin letters",
+            "references have 17 words (median), and rouge_l supports only Latin letters",
         ),
     ],
 )

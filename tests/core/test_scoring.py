@@ -125,7 +125,9 @@ def test_a_fixed_pattern_stands_before_the_reference() -> None:
 
 
 def test_a_pattern_that_is_no_regular_expression_is_bad_input() -> None:
-    with pytest.raises(BadInput, match=r"evaluation\.pattern: '\(' is no regular expression"):
+    with pytest.raises(
+        BadInput, match=r"evaluation\.pattern: '\(' is not a valid regular expression"
+    ):
         pure_scorer("regex", [], "(")
 
 
@@ -140,7 +142,7 @@ def test_a_pattern_without_end_is_bad_input_that_names_the_field(
     message = r"evaluation\.pattern: '\(a\|aa\)\+\$' takes too long"
     with pytest.raises(BadInput, match=message) as caught:
         fixed.score("a" * 80 + "!", "")
-    assert "simpler" in caught.value.hint
+    assert "simplify" in caught.value.hint
     with pytest.raises(BadInput, match=message):
         own.score("a" * 80 + "!", "(a|aa)+$")
 

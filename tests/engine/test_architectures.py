@@ -126,7 +126,7 @@ def test_a_run_refuses_to_pack_rows_that_the_model_cannot_keep_apart(
     assert summary.error is not None
     assert summary.error["message"] == (
         f"{field}: this model cannot keep packed rows apart: "
-        "its ALiBi distances do not restart with a packed row"
+        "ALiBi distances do not restart at the start of a packed row"
     )
 
 

@@ -68,7 +68,7 @@ def test_an_error_in_the_audit_is_logged_and_the_run_finishes(
     assert audit is not None
     assert audit.data is None
     texts = [line.text for line in read_run(folder).lines]
-    assert "the data audit is not recorded: ValueError: no such fact" in texts
+    assert "the data audit failed and is not recorded: ValueError: no such fact" in texts
 
 
 def test_the_audit_of_changed_data_replaces_an_older_one(tiny_loop: MakeLoop) -> None:

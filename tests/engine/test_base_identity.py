@@ -160,7 +160,7 @@ def test_a_hub_model_is_loaded_at_the_recorded_commit(
         base_of(folder, folder.read_config())
     assert refusal.value.message == (
         "a/1 was trained on the base org/name (commit aaaaaaaa), which is not on this machine; "
-        "found: org/name (commit bbbbbbbb)"
+        "found here: org/name (commit bbbbbbbb)"
     )
 
 
@@ -179,7 +179,7 @@ def test_a_copy_of_a_hub_model_is_the_same_base_and_a_newer_commit_is_not(
     with pytest.raises(BadInput) as refusal:
         require_same_base(folder, newer, "model.init_adapter")
     assert refusal.value.message == (
-        "model.init_adapter: a/1 was trained on the base org/name (commit aaaaaaaa), and this "
+        "model.init_adapter: a/1 was trained on the base org/name (commit aaaaaaaa), but this "
         "config has org/name (commit bbbbbbbb)"
     )
     assert f"--set model.revision={COMMIT}" in refusal.value.hint

@@ -101,7 +101,7 @@ def test_a_lost_gpu_is_noted_once_and_the_other_is_still_read(
     fake.faults["nvmlDeviceGetTemperature 0"] = fake.NVML_ERROR_GPU_IS_LOST
     for _ in range(2):
         assert [each.index for each in sample_of(gpus.read()).gpus] == [1]
-    assert notes == ["GPU 0 is no longer sampled: NVML error 15"]
+    assert notes == ["metrics of GPU 0 are no longer recorded: NVML error 15"]
 
 
 def test_slices_and_unknown_gpus_are_left_out_with_the_reason(
@@ -111,9 +111,9 @@ def test_slices_and_unknown_gpus_are_left_out_with_the_reason(
     notes: list[str] = []
     assert Gpus(["MIG-1f", "GPU-x", "7"], notes.append).read() == {}
     assert notes == [
-        "GPU 0 is a MIG slice, whose use cannot be read",
-        "GPU 1 is not sampled: NVML error 6",
-        "GPU 2 is not sampled: NVML error 6",
+        "GPU 0 is a MIG slice, whose utilization cannot be read",
+        "metrics of GPU 1 are not recorded: NVML error 6",
+        "metrics of GPU 2 are not recorded: NVML error 6",
     ]
 
 

@@ -84,7 +84,7 @@ def test_other_lora_settings_are_refused_with_all_settings_to_type(
         loop, config_of(models, "lora.r=8", "lora.lora_alpha=16", "lora.target_modules=all-linear")
     )
     assert error.message.endswith(
-        "was trained with a different lora.r, lora.lora_alpha, lora.target_modules"
+        "was trained with different values of lora.r, lora.lora_alpha, lora.target_modules"
     )
     assert "--set lora.r=4 --set lora.lora_alpha=12 " in error.hint
     assert error.hint.count("--set") == 3
@@ -112,7 +112,7 @@ def test_the_layers_that_are_selected_are_compared_not_how_they_are_named(
         ("no folder", "there is no such folder", "name an iteration"),
         ("no config", "has no adapter_config.json", "that PEFT saved"),
         ("one above", "has no adapter_config.json", "--set model.init_adapter="),
-        ("a pickle", "only adapter_model.bin, which could run any code", "save_pretrained"),
+        ("a pickle", "only adapter_model.bin, which could run arbitrary code", "save_pretrained"),
         ("cut off", "is cut off", "copy the file again"),
         ("other code", "unexpected value of auto_mapping", "unset model.init_adapter"),
     ],
@@ -151,7 +151,8 @@ def test_an_adapter_of_other_sizes_names_a_layer_and_its_own_base(
 ) -> None:
     error = refusal(loop, config_of(models, base="wider"))
     assert (
-        "4 of its 4 layers have other sizes; model.layers.0.self_attn.q_proj has" in error.message
+        "4 of its 4 layers have a different size; model.layers.0.self_attn.q_proj is"
+        in error.message
     )
     assert "32 x 32 in the adapter and 48 x 48 in" in error.message
     assert f"--set model.id={models / 'base'}" in error.hint

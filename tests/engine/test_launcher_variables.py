@@ -69,7 +69,7 @@ def test_a_run_in_the_apps_process_is_one_process_and_names_what_it_ignored(
     loop = tiny_loop(training={"max_steps": 1, "eval_steps": 0})
     folder = loop.loop.existing(loop.plan())
     assert RunHost(folder, runner="thread").run() == "finished"
-    assert f"ignored launcher variables: {', '.join(sorted(LEFT_BEHIND))};" in (told(folder))
+    assert f"variables of a launcher: {', '.join(sorted(LEFT_BEHIND))};" in (told(folder))
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ def test_a_run_in_a_process_of_its_own_does_not_wait_for_other_ranks(tiny_loop: 
     environment = {**os.environ, **LEFT_BEHIND}
     assert subprocess.run(command, env=environment, timeout=300, check=False).returncode == 0
     assert iteration_of(folder).state == "finished"
-    assert "ignored launcher variables" in told(folder)
+    assert "ignored environment variables of a launcher" in told(folder)
 
 
 @pytest.mark.slow

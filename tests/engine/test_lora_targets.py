@@ -19,7 +19,7 @@ pytestmark = pytest.mark.train
 
 IDS = torch.arange(3, 40)[None]
 TIED_TARGETS = (
-    "lora.target_modules: {} shares its weight with {}, and a merged adapter would differ from the "
+    "lora.target_modules: {} shares its weight with {}, so a merged model would differ from the "
     "trained one; use lora.modules_to_save"
 )
 
@@ -79,18 +79,19 @@ def test_tied_embeddings_that_a_pattern_excludes_are_no_targets() -> None:
 def test_tokens_of_tied_embeddings_are_refused() -> None:
     assert problems("llama-tied", "trainable_token_indices=[5]") == [
         "lora.trainable_token_indices: lm_head shares its weight with model.embed_tokens, and "
-        'SFTTrainer trains that whole or not at all; use lora.modules_to_save=["embed_tokens"] '
+        "SFTTrainer cannot train single tokens of a shared weight; use "
+        'lora.modules_to_save=["embed_tokens"] '
         "with lora.ensure_weight_tying=true"
     ]
 
 
 def test_an_adapter_on_the_output_layer_is_refused_with_what_trains_it() -> None:
     assert problems("llama", 'target_modules=["lm_head"]') == [
-        "lora.target_modules: lm_head gets no adapter, because the loss is computed from its "
-        'weight; use lora.modules_to_save=["lm_head"]'
+        "lora.target_modules: lm_head cannot have an adapter, because the loss is computed "
+        'from its weight; use lora.modules_to_save=["lm_head"]'
     ]
     assert problems("llama", "trainable_token_indices={lm_head = [5]}") == [
-        "lora.trainable_token_indices: SFTTrainer trains lm_head whole or not at all; use "
+        "lora.trainable_token_indices: SFTTrainer cannot train single tokens of lm_head; use "
         'lora.modules_to_save=["lm_head"]'
     ]
 
@@ -126,23 +127,23 @@ def test_all_problems_with_names_and_numbers_are_given_at_once() -> None:
         "trainable_token_indices=[4, 99999]",
     )
     assert [each.partition(";")[0] for each in found] == [
-        "lora.modules_to_save: 'lm_haed' is no layer of this model",
-        "lora.target_parameters: 'experts.down_proj' is no parameter of this model",
-        "lora.layers_to_transform: this model has 2 layers, numbered from 0",
-        "lora.trainable_token_indices: 99999 is no token, there are 420",
+        "lora.modules_to_save: 'lm_haed' is not a layer of this model",
+        "lora.target_parameters: 'experts.down_proj' is not a parameter of this model",
+        "lora.layers_to_transform: this model has no layer 7",
+        "lora.trainable_token_indices: 99999 is not a token id",
     ]
 
 
 def test_a_rank_beyond_the_size_of_a_layer_is_refused_where_it_is_decomposed() -> None:
     assert problems("llama", "init_lora_weights=pissa", "lora.r=20") == [
-        "lora.r: 20 is more than the 16 dimensions of model.layers.0.self_attn.k_proj, which "
-        "lora.init_lora_weights = pissa decomposes"
+        "lora.r: 20 is too high for lora.init_lora_weights = pissa: "
+        "model.layers.0.self_attn.k_proj has only 16 dimensions"
     ]
 
 
 def test_a_pattern_of_ranks_that_fits_no_layer_is_refused() -> None:
     assert problems("llama", "rank_pattern={q_prj = 4, k_proj = 2}") == [
-        "lora.rank_pattern: 'q_prj' fits no layer of this model"
+        "lora.rank_pattern: 'q_prj' matches no layer of this model"
     ]
 
 

@@ -69,5 +69,5 @@ def test_a_source_without_rows_is_refused() -> None:
     from tui_loop.engine.mixing import mixed_rows
 
     weights = data_of("data.train.a.weight=1", "data.train.b.weight=1")
-    with pytest.raises(BadInput, match=r"data\.train\.b: none of its rows"):
+    with pytest.raises(BadInput, match=r"data\.train\.b: no row of this source is left"):
         mixed_rows(ROWS[:60], weights)

@@ -67,7 +67,7 @@ def test_tuned_weights_without_a_tokenizer_name_the_base_they_were_trained_from(
     shutil.move(folder.adapter / "tokenizer.json", tmp_path)
     error = refused("loops/a/001/adapter", tmp_path)
     assert error.message == f"model.id: {folder.adapter} has no tokenizer"
-    assert "copy the tokenizer's files of org/base into it" in error.hint
+    assert "copy tokenizer.json and tokenizer_config.json of org/base into" in error.hint
 
 
 @pytest.fixture

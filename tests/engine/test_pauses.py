@@ -82,7 +82,7 @@ def test_each_request_that_fails_in_a_pause_is_logged_and_the_pause_lasts(
     paused.ask("continue")
     paused.thread.join(PATIENCE_SECONDS)
     assert paused.raised == []
-    line = "evaluate during the pause: ValueError: planted"
+    line = "request evaluate failed during the pause: ValueError: planted"
     assert paused.lines() == [line] * paused.trainer.evaluated
     assert paused.trainer.evaluated == 2
 

@@ -89,8 +89,8 @@ def test_the_record_names_the_columns_that_were_not_used(
     assert ("info", "not used: url") in lines
     assert (
         "warning",
-        "weight is not used: all rows count alike (40 of 40 rows have it); "
-        "20 rows with 0 or false there are used like the others, the first in line 1",
+        "weight is not used: all rows count equally (in 40 of 40 rows); "
+        "20 rows with the value 0 or false are used like the others, the first in line 1",
     ) in lines
 
 

@@ -170,10 +170,10 @@ def test_without_ranges_it_samples_around_the_best_and_below_what_diverged(
         ("learning_rate=-1..1", "training.learning_rate: must be"),
         ("learning_rat=1..2", "no such field"),
         ("optim=a..b", "is not a range of numbers"),
-        ("evaluation.max_length=1..9", "changes the data, the evaluation or the seed"),
-        ("training.seed=1..9", "changes the data, the evaluation or the seed"),
-        ("data.chat_template=auto,off", "changes the data, the evaluation or the seed"),
-        ("evaluation.stop=a,b", "changes the data, the evaluation or the seed"),
+        ("evaluation.max_length=1..9", "data, evaluation and seed cannot be sampled"),
+        ("training.seed=1..9", "data, evaluation and seed cannot be sampled"),
+        ("data.chat_template=auto,off", "data, evaluation and seed cannot be sampled"),
+        ("evaluation.stop=a,b", "data, evaluation and seed cannot be sampled"),
         ("r=1.5..3", "lora.r"),
     ],
 )
@@ -188,7 +188,7 @@ def test_what_is_trained_on_can_be_sampled_where_a_score_ranks_it(loop: LoopFold
     text = "data.train_on=assistant,all"
     assert read_range(text, config).choices == ("assistant", "all")
     unscored = with_settings(config, ["evaluation.metric=none"])
-    with pytest.raises(BadInput, match="changes the data, the evaluation or the seed"):
+    with pytest.raises(BadInput, match="data, evaluation and seed cannot be sampled"):
         read_range(text, unscored)
 
 

@@ -109,7 +109,7 @@ def test_labels_have_the_names_that_datasets_notes(tmp_path: Path) -> None:
     data = load(tmp_path / "two", "metric=label")
     assert (len(data.train), len(data.eval), data.labels) == (12, 4, ["bad", "good"])
     (tmp_path / "one" / "state.json").write_text("{")
-    with pytest.raises(BadInput, match="is not what save_to_disk wrote"):
+    with pytest.raises(BadInput, match="is not a dataset that save_to_disk wrote"):
         load(tmp_path / "one")
 
 
@@ -137,8 +137,7 @@ def test_two_files_of_one_split_are_asked_about(tmp_path: Path, write_lines: Wri
     with pytest.raises(BadInput) as caught:
         load(tmp_path / "set")
     assert caught.value.message == (
-        f"{tmp_path / 'set'}: train.jsonl and train_socratic.jsonl are both files of the split "
-        "train"
+        f"{tmp_path / 'set'}: train.jsonl and train_socratic.jsonl both belong to the split train"
     )
     assert caught.value.hint.startswith(f"--data {tmp_path / 'set' / 'train.jsonl'}")
 
@@ -153,7 +152,7 @@ def test_the_numbered_parts_of_a_split_are_joined(tmp_path: Path, write_lines: W
     assert data.notices == [
         f"{tmp_path / 'set'}: train is train-00000-of-00002.jsonl and 1 further part, "
         "test is test.csv",
-        f"{tmp_path / 'set'}: test.csv: its columns are separated by semicolons",
+        f"{tmp_path / 'set'}: test.csv: the columns are separated by semicolons",
     ]
 
 

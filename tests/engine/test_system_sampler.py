@@ -124,7 +124,7 @@ def test_without_a_driver_the_rest_is_sampled_and_the_log_says_so_once(
     with SystemSampler(journal, folder) as sampler:
         sampler.note_device(CUDA)
         wait_until(lambda: len(samples(folder)) > 3, "samples")
-    assert notes(folder) == ["GPUs are not sampled: NVML error 12"]
+    assert notes(folder) == ["GPU metrics are not recorded: NVML error 12"]
     assert fake.calls == ["nvmlInit"]
     assert all("rss_bytes" in each for each in samples(folder))
 
@@ -138,7 +138,7 @@ def test_without_pynvml_the_log_says_so(
         sampler.note_device(CUDA)
         wait_until(lambda: len(samples(folder)) > 2, "samples")
     (text,) = notes(folder)
-    assert text.startswith("GPUs are not sampled: ")
+    assert text.startswith("GPU metrics are not recorded: ")
     assert "pynvml" in text
 
 
@@ -163,7 +163,7 @@ def test_a_slow_gpu_is_left_out(
     with SystemSampler(journal, folder) as sampler:
         sampler.note_device(CUDA)
         wait_until(lambda: len(samples(folder)) > 2, "samples")
-    assert notes(folder) == ["GPUs are not sampled: NVML took 0 s"]
+    assert notes(folder) == ["GPU metrics are not recorded: NVML took 0 s"]
     assert not any("gpu0.util_percent" in each for each in samples(folder))
 
 
@@ -184,7 +184,7 @@ def test_a_reading_that_hangs_does_not_hold_up_the_end_and_writes_nothing_after_
     assert not thread.is_alive()
     events = Follower(folder.journal).read_all()
     assert isinstance(events[-1], RunEnded)
-    assert notes(folder) == ["the samples of the machine ended early: a reading has not returned"]
+    assert notes(folder) == ["system metrics ended early: a reading did not return"]
 
 
 @pytest.mark.usefixtures("quick")
@@ -197,7 +197,7 @@ def test_what_cannot_be_read_is_absent_and_noted_once(
     seen = samples(journal_folder(journal))
     assert all("disk_free_bytes" not in each and "rss_bytes" in each for each in seen)
     (text,) = notes(journal_folder(journal))
-    assert text.startswith("disk is not sampled: FileNotFoundError: ")
+    assert text.startswith("metrics of disk are not recorded: FileNotFoundError: ")
 
 
 def journal_folder(journal: Journal) -> IterationFolder:

@@ -91,7 +91,7 @@ def test_a_stop_leaves_them_out_and_is_logged(bench: Bench) -> None:
     bench.run.control.poll = stop
     bench.measure()
     assert not bench.run.folder.training_rows.exists()
-    assert bench.messages == ["training rows were not measured: a stop was requested"]
+    assert bench.messages == ["the loss on training rows was not measured: a stop was requested"]
 
 
 def test_a_row_that_does_not_fit_leaves_them_out_and_is_logged(
@@ -104,4 +104,4 @@ def test_a_row_that_does_not_fit_leaves_them_out_and_is_logged(
     bench.measure()
     assert not bench.run.folder.training_rows.exists()
     assert "train_rows_loss" not in bench.run.outcome.metrics
-    assert bench.messages == ["training rows were not measured: out of memory: no room"]
+    assert bench.messages == ["the loss on training rows was not measured: out of memory: no room"]

@@ -82,7 +82,7 @@ def _torn(files: dict[str, Path]) -> list[tuple[str, Callable[[], object], str]]
     return [
         *cuts,
         ("gone", first.unlink, "is missing"),
-        ("another", (first.parent / "adapter_model.bin").touch, "is not one of its"),
+        ("another", (first.parent / "adapter_model.bin").touch, "is not one of the"),
         ("flipped", lambda: _flip(files["adapter_model.safetensors"]), "has changed"),
     ]
 

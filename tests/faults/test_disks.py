@@ -83,7 +83,7 @@ def test_a_disk_that_was_full_for_a_while_cost_nothing(
     [gap] = state.recoveries
     assert gap.kind == "disk"
     assert "disk full: no writes for" in gap.message
-    assert "5 lines waited" in gap.message
+    assert "5 lines delayed" in gap.message
     outcome(queued)
 
 

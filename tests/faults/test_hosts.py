@@ -117,7 +117,7 @@ def test_a_worker_that_does_not_end_is_left_behind_after_the_grace(
     hosted.ends()
     try:
         assert hosted.host.gave_up
-        assert "given up" in told(hosted.folder)
+        assert "the run was abandoned" in told(hosted.folder)
         assert steps_of(hosted.folder) == [1, 2]
         outcome(hosted.folder)
     finally:

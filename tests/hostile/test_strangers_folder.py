@@ -283,7 +283,7 @@ def test_a_file_that_is_a_link_is_not_read_and_the_rest_is(
     assert SECRET not in told
     assert not [each for each in opened_files if "elsewhere" in each]
     if name not in ("002/requests.jsonl", "002/run.lock", "002/tokens.jsonl"):
-        assert "is a link, which is not followed" in told or name in (
+        assert "is a link, which tui-loop does not follow" in told or name in (
             "002/config.toml",
             "002/decision.toml",
         )

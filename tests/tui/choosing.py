@@ -33,7 +33,10 @@ UNDERSTOOD = DatasetPreview(
     metric="label",
     rows=[("where is my money", "refund")],
     notices=[
-        info(CheckKind.HELD_OUT, "no eval data given: 10 of 100 rows are held out (seed 0)"),
+        info(
+            CheckKind.HELD_OUT,
+            "no eval data given: 10 of 100 rows are held out for evaluation (seed 0)",
+        ),
     ],
 )
 

@@ -191,7 +191,7 @@ class ScriptedChecks:
 
     def __init__(self) -> None:
         self.found: list[CheckResult] = [info("steps", "30 optimizer steps of 8 rows")]
-        self.of_tokens_found: list[CheckResult] = [info("tokens", "a row has 21 tokens (median)")]
+        self.of_tokens_found: list[CheckResult] = [info("tokens", "tokens per row: median 21")]
         self.tokens: list[tuple[str, bool]] = []
         self.may_count = threading.Event()
         self.may_count.set()
@@ -312,7 +312,7 @@ class FakeBackend:
         self.askers: list[ScriptedAsker] = []
         self.looks: list[ScriptedLook] = []
         self.near = NearestRows(
-            Neighbours("nothing similar was trained on", is_new=True, neighbours=[]),
+            Neighbours("no similar training row", is_new=True, neighbours=[]),
             RowFiles({"": "train.jsonl"}, {}),
         )
         self.may_preview = threading.Event()

@@ -353,7 +353,7 @@ async def the_diagnosis_opens(opened: Opened, key: str) -> None:
 @does("loop.patterns")
 async def the_patterns_open(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Patterns", "learning_rate of 20 or more diverged once on tiny")
+    await opened.shows("Patterns", "at learning_rate 20 or more, the one run diverged on tiny")
     assert isinstance(opened.app.screen, PatternsScreen)
 
 
@@ -544,7 +544,7 @@ async def the_field_is_as_the_parent_has_it(opened: Opened, key: str) -> None:
 async def all_fields_are_as_the_parent_has_them(opened: Opened, key: str) -> None:
     await _on_field(opened, SCHEDULER)
     await opened.press("space", key)
-    await opened.shows("Undo all changes?", "1 field will be as in the parent again.")
+    await opened.shows("Undo all changes?", "1 field will have the parent's value again.")
     await opened.press("u")
     await opened.until(
         lambda: opened.bench.state.draft is not None and not opened.bench.state.draft.changed
@@ -1024,14 +1024,14 @@ async def the_losses_of_another_iteration_are_shown(opened: Opened, key: str) ->
 @does("example.nearest")
 async def the_nearest_training_rows_are_shown(opened: Opened, key: str) -> None:
     row = Row("t7", "my pin is blocked", "pin blocked", 7)
-    told = "something similar was trained on (0.91)"
+    told = "the nearest training row has similarity 0.91"
     answer = Answer(told, is_new=False, neighbours=[Neighbour(row, 0.91)])
     opened.backend.near = NearestRows(
         answer, RowFiles({"": "train.jsonl"}, {}), "train.jsonl has changed since"
     )
     await _reading_an_example(opened)
     await opened.press(key)
-    await opened.shows("something similar was trained on", "has changed since", "0.91")
+    await opened.shows("the nearest training row has similarity", "has changed since", "0.91")
     await opened.shows("my pin is blocked", "train.jsonl:7")
 
 
@@ -1222,7 +1222,7 @@ async def training_rows_that_may_be_wrong_are_shown(opened: Opened, key: str) ->
 
 async def _reading_training_rows(opened: Opened) -> TrainingScreen:
     row = Row("t7", "my pin is blocked", "pin blocked", 7)
-    answer = Answer("something similar was trained on", False, [Neighbour(row, 0.91)])
+    answer = Answer("the nearest training row has similarity", False, [Neighbour(row, 0.91)])
     files = RowFiles({"": "train.jsonl"}, {"": opened.bench.loop.settings_file})
     opened.backend.near = NearestRows(answer, files)
     await _reading_an_example(opened)

@@ -46,7 +46,7 @@ def test_a_config_that_cannot_be_read_hides_nobody_else(
         await opened.tells("The config of 3 cannot be read.")
         assert not loop.draft.exists()
         await opened.press("enter")
-        await opened.shows("cannot be read  unreadable", "hint: restore it")
+        await opened.shows("cannot be read  unreadable", "hint: restore the file")
 
     on_app(open_app(), steps)
 
@@ -233,10 +233,12 @@ def test_what_examples_are_held_against_is_told_where_it_cannot_be_read(
     async def steps(opened: Opened) -> None:
         await opened.press("4")
         await opened.shows("7 of 24 failed")
-        await opened.shows("! 1's examples cannot be read, labels.jsonl: 2 bad lines")
+        await opened.shows(
+            "! the examples of iteration 1 cannot be read, labels.jsonl: 2 bad lines"
+        )
         (loop.path / "labels.jsonl").unlink()
         await opened.until(lambda: "bad lines" not in opened.text)
-        await opened.shows("! 1's examples cannot be read")
+        await opened.shows("! the examples of iteration 1 cannot be read")
 
     on_app(open_app(number=2), steps)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.conftest import FakeBackend, OpenApp, Opened, on_app
+from tests.tui.conftest import FakeBackend, OpenApp, Opened, finds, on_app
 from tui_loop.core.config.schema import Config
 from tui_loop.core.config.settings import with_settings
 from tui_loop.core.data.loading import load_data
@@ -16,12 +16,13 @@ from tui_loop.core.preflight.check_result import CheckResult, RowEvidence, error
 from tui_loop.core.preflight.column_checks import column_findings
 from tui_loop.tui.screens.check import CheckScreen
 from tui_loop.tui.screens.run_dialogs import RunDialog
+from tui_loop.tui.widgets.config_form import ConfigPane
 
 FOUND = [
     error("empty_rows", "2 training rows have nothing to say", "mend the rows", count=2),
     warning(
         "duplicate_rows",
-        "30 of 96 training rows (31%) repeat another one of them",
+        "30 of 96 training rows (31%) repeat another row",
         "remove them",
         count=30,
         rows=(
@@ -49,7 +50,7 @@ def test_findings_have_their_severity_as_a_word_and_what_shows_them_below(
 ) -> None:
     async def steps(opened: Opened) -> None:
         await checked(opened)
-        await opened.shows("1 error, 1 warning", "a row has 21 tokens (median)")
+        await opened.shows("1 error, 1 warning", "tokens per row: median 21")
         await opened.shows("✗ error    2 training rows", "! warning  30 of 96", "· info     30 opt")
         await opened.shows("empty rows", "hint: mend the rows")
         await opened.press("j")
@@ -104,7 +105,7 @@ def test_rows_are_there_while_tokens_are_counted_and_leaving_ends_it(open_app: O
         checks.may_count.clear()
         await checked(opened)
         await opened.shows("counting tokens ...", "! warning  30 of 96")
-        assert "a row has 21 tokens" not in opened.text
+        assert "tokens per row: median 21" not in opened.text
         assert not checks.was_ended
         await opened.press("escape")
         await opened.until(lambda: checks.was_ended)
@@ -127,7 +128,7 @@ def test_a_check_that_cannot_be_done_says_why(open_app: OpenApp) -> None:
     [
         (
             [FOUND[1]],
-            "1 warning: 30 of 96 training rows (31%) repeat another one of them. "
+            "1 warning: 30 of 96 training rows (31%) repeat another row. "
             "After esc, g c shows all checks.",
         ),
         ([FOUND[1], FOUND[1], FOUND[2]], "2 warnings. After esc, g c shows all checks."),
@@ -177,7 +178,58 @@ def test_what_is_not_used_is_a_finding_like_any_other(open_app: OpenApp, tmp_pat
     async def steps(opened: Opened) -> None:
         await checked(opened, found)
         await opened.shows("! warning  weight is not used", "· info     not used: ␛[31murl")
-        await opened.shows("unused columns", "20 rows", "with 0 or false there are used like")
+        await opened.shows("unused columns", "20 rows", "0 or false are used like")
         await opened.shows("hint: remove the rows that should not be trained on")
 
     on_app(open_app((80, 24), number=3), steps)
+
+
+def test_a_model_that_does_not_suit_the_data_is_reported_after_the_edit(
+    open_app: OpenApp,
+) -> None:
+    async def steps(opened: Opened) -> None:
+        opened.backend.checks.found = [warning("steps", "few steps")]
+        await opened.press("i")
+        await finds(opened, "training.learning_rate")
+        await opened.press("enter")
+        await opened.type("2e-3")
+        opened.backend.checks.found = [error("template", "the base has no chat template", "choose")]
+        await opened.press("enter")
+        await opened.until(lambda: not opened.get(ConfigPane).is_editing)
+        await opened.looks(2)
+        assert "no chat template" not in opened.text, "another setting starts no check"
+        await finds(opened, "model.id")
+        await opened.press("enter")
+        await opened.type("smol")
+        await opened.shows("smollm2")
+        await opened.press("tab", "enter")
+        await opened.tells("the base has no chat template")
+        draft = opened.bench.state.draft
+        assert draft is not None
+        assert draft.value("model.id") == "smollm2"
+
+    on_app(open_app(number=2), steps)
+
+
+def test_a_data_file_is_completed_while_its_path_is_typed(open_app: OpenApp) -> None:
+    async def steps(opened: Opened) -> None:
+        root = opened.bench.loop.root
+        (root / "more").mkdir()
+        (root / "more" / "chats.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+        await opened.press("i")
+        await finds(opened, "data.eval")
+        await opened.press("enter")
+        await opened.type("mo")
+        await opened.shows("more/")
+        await opened.press("tab")
+        await opened.press("c", "h")
+        await opened.shows("more/chats.jsonl")
+        await opened.press("tab", "enter")
+
+        def is_taken() -> bool:
+            draft = opened.bench.state.draft
+            return draft is not None and draft.value("data.eval") == "more/chats.jsonl"
+
+        await opened.until(is_taken)
+
+    on_app(open_app(number=2), steps)

@@ -147,7 +147,7 @@ def test_without_a_metric_the_losses_are_compared(open_app: OpenApp, loop: LoopF
 
     async def steps(opened: Opened) -> None:
         await compared(opened)
-        await opened.shows("no scores to compare", "a token over 3 examples")
+        await opened.shows("no scores to compare", "nats per token over 3 examples")
         await opened.press("3")
         await opened.shows("nothing to list: without a metric no example passes or fails")
 
@@ -159,11 +159,11 @@ def test_of_a_run_that_failed_before_its_evaluation_config_and_curves_are_compar
 ) -> None:
     async def steps(opened: Opened) -> None:
         await compared(opened)
-        await opened.shows("3 has no evaluated examples: it failed (diverged)", "20")
+        await opened.shows("iteration 3 has no evaluated examples: its run failed (diverged)", "20")
         await opened.press("2")
         await opened.shows("2 Loss of 3 over 2")
         await opened.press("3")
-        await opened.shows("nothing to list: 3 has no evaluated examples")
+        await opened.shows("nothing to list: iteration 3 has no evaluated examples")
 
     on_app(open_app(size=SMALL, number=3), steps)
 

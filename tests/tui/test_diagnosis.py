@@ -217,7 +217,7 @@ def test_of_two_that_set_one_field_differently_the_later_one_is_refused(
         await goes_to(opened, screen, FEWER)
         await opened.press("space", "down", "space")
         await opened.tells(
-            "not selected: it sets num_train_epochs to 3, and what is taken already sets it to 2.5"
+            "not selected: num_train_epochs 3 conflicts with 2.5 in a selected suggestion"
         )
         assert screen.progress.suggestions == [FEWER]
         await opened.press("up", "space", "down", "space")
@@ -463,7 +463,7 @@ VERDICTS = {
     "consistent": ("✓ expected", "✓ consistent with the prediction"),
     "against": ("✗ against", "✗ against the prediction"),
     "too close to call": ("≈ too close", "≈ too close to call"),
-    "of a later version": ("· of a lat…", "· the verdict on the prediction: of a later version"),
+    "of a later version": ("· of a lat…", "· verdict on the prediction: of a later version"),
 }
 
 

@@ -463,6 +463,31 @@ def test_escape_goes_back_and_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "loops").exists()
 
 
+def test_a_form_that_was_left_has_what_was_typed_when_it_is_opened_again(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+
+    async def steps(opened: Opened) -> None:
+        await opened.type("rows.jsonl")
+        await opened.shows("18 training rows")
+        opened.form.fields["goal"].focus()
+        await opened.type("answer orders")
+        await opened.press("escape")
+        assert opened.picker
+        await opened.press("A")
+        await opened.until(lambda: value(opened, "goal") == "answer orders")
+        assert value(opened, "data") == "rows.jsonl"
+        assert value(opened, "name") == "rows", "a suggestion is made again"
+        await opened.press("ctrl+s")
+        await opened.until(lambda: opened.opened)
+
+    on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
+
+    async def afterwards(opened: Opened) -> None:
+        assert value(opened, "goal") == "", "the loop was created"
+
+    on_form(tmp_path, afterwards)
+
+
 def test_hostile_names_and_texts_are_shown_harmless(tmp_path: Path) -> None:
     (tmp_path / HOSTILE.replace("/", "!")).with_suffix(".jsonl").write_text("x")
     write_rows(tmp_path / "rows.jsonl")
@@ -529,8 +554,10 @@ def test_the_metric_its_reason_and_a_template_are_shown_with_where_to_change_the
     async def steps(opened: Opened) -> None:
         await opened.type("turns.jsonl")
         await opened.shows("· metric label: 2 labels in 400 rows")
-        await opened.shows('· prompt template "{prompt}\\nLabel:"', "prompt_template=TEXT in the")
-        await opened.shows("· training.max_length 256, not 1024", "turn 0 → left")
+        await opened.shows(
+            '· added the prompt template "{prompt}\\nLabel:"', "prompt_template=TEXT in the"
+        )
+        await opened.shows("· training.max_length lowered from 1024 to 256", "turn 0 → left")
         assert value(opened, "metric") == "label"
         assert "--set" not in opened.text
 
@@ -565,7 +592,7 @@ def test_preference_data_is_read_by_its_chosen_answers(tmp_path: Path) -> None:
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
         await opened.shows("prompt = prompt, completion = chosen", "question 0 → yes 0")
-        await opened.shows("! preference data: trained on chosen; rejected is not used")
+        await opened.shows("! preference data: chosen is trained on, and rejected is not used")
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
 

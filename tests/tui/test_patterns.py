@@ -43,9 +43,7 @@ def test_a_pattern_is_shown_with_its_counts_and_the_iterations_that_show_it(
     async def steps(opened: Opened) -> None:
         screen = await patterns(opened)
         await opened.shows("Patterns", "3 iterations of 1 loop", RATE, "1 of 1")
-        await opened.shows(
-            "learning_rate of 20 or more diverged once on tiny; none of the 2 runs with"
-        )
+        await opened.shows("at learning_rate 20 or more, the one run diverged on tiny; none")
         await opened.shows("so far once", "support-intents/3", "✗ diverged")
         await opened.shows("against support-intents/1")
         assert screen.list.pattern is not None
@@ -76,7 +74,7 @@ def test_of_an_iteration_of_another_loop_its_key_opens_the_loop(
 
     async def steps(opened: Opened) -> None:
         screen = await patterns(opened)
-        await opened.shows("6 iterations of 2 loops", "diverged in 2 of 2 runs on tiny")
+        await opened.shows("6 iterations of 2 loops", "2 of 2 runs diverged on tiny")
         await opened.press("enter", "enter")
         assert screen.evidence.place == "another/3"
         await opened.tells("another/3 belongs to another loop. g O opens it.")
@@ -127,7 +125,7 @@ def test_a_typed_value_is_compared_with_what_it_did_before(
         await opened.shows(told, "above 0 · default 1e-4 · parent has 5e-3")
         await opened.type("3")
         await opened.hides(told)
-        await opened.shows("5e-3 → 20: made it worse, once, on this base")
+        await opened.shows("5e-3 → 20: tried once on this base, made the result worse")
         await opened.type("-1")
         await opened.shows("! must be a number above 0")
         assert told not in opened.text

@@ -48,7 +48,7 @@ def test_enter_goes_to_the_iteration_or_to_what_is_compared(open_app: OpenApp) -
         screen = await progress(opened)
         await opened.press("G")
         assert isinstance(screen.rows.chosen, Pair)
-        await opened.shows("the best so far against", "1, the runner-up and its parent")
+        await opened.shows("the best so far against", "1, its parent and the runner-up")
         await opened.press("enter")
         await opened.until(lambda: isinstance(opened.app.screen, CompareScreen))
         await opened.press("escape", "home", "down", "enter")
@@ -62,7 +62,7 @@ def test_the_replicates_that_would_decide_are_queued_once(open_app: OpenApp) -> 
     async def steps(opened: Opened) -> None:
         loop = opened.bench.loop
         await progress(opened)
-        await opened.shows("2 more runs would tell it from training noise")
+        await opened.shows("2 more runs would show whether the difference is training noise")
         await opened.press("A")
         await opened.tells("Queued 2 replicates: 2 drafts wait. g q shows the queue.")
         queued = read_queue(loop)

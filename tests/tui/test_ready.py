@@ -96,7 +96,7 @@ def test_each_criterion_has_its_sign_word_and_figure(
         await opened.shows("? open     target", "no target set: 71%")
         await opened.shows("✓ met      no worse than its parent, 1", "8 fixed, 1 broken of 24")
         await opened.press("j")
-        await opened.shows("2 trained and finished", "→ try 1 more change")
+        await opened.shows("2 trained and finished", "→ run 1 more iteration")
         await opened.press("j")
         await opened.shows("[ready] target = 0.85")
         await opened.press("G")
@@ -120,7 +120,7 @@ def test_a_running_iteration_is_judged_when_it_has_ended(
         number = run.folder.number
         await opened.goes_to(number)
         screen = await ready(opened)
-        await opened.shows(f"support-intents/{number} has not ended yet: check again when it has")
+        await opened.shows(f"support-intents/{number} has not ended yet: check again when")
         await opened.shows("? open     finished and evaluated", "? open     score at least 60%")
         assert not [each for each in screen.rows.items if each.status == "not met"]
         await opened.press("r")
@@ -172,12 +172,14 @@ def test_a_holdout_evaluation_asks_first_and_is_shown_when_it_is_done(
         done = record_holdout_evaluation(loop, look(t=1_700_086_400.0))
         work.to_tell = [HoldoutProgress("iteration", 80, 80), HoldoutDone(done)]
         await opened.shows("6 of 6 met", "support-intents/2 is ready: all 6 criteria are met")
-        await opened.shows("→ After esc, g f closes the loop with it and g w writes a report.")
+        await opened.shows("→ In the workbench, g f closes the loop and g w writes a report.")
         assert work.is_closed
         opened.app.clear_notifications()  # they lie over the figures
         await opened.press("G")
         await opened.shows("2 uses of this holdout so far, the first by support-intents/1")
-        await opened.shows("71% on eval, 70% on the holdout", "holdout evaluation  of 40 rows")
+        await opened.shows(
+            "71% on the eval set, 70% on the holdout", "holdout evaluation  of 40 rows"
+        )
         await opened.press("tab", "G")
         await opened.shows("0 pass in both, 28 fixed, 0 broken, 12 in neither")
         await opened.shows("1st   2023-11-14 22:13  support-intents/1  40%")
@@ -267,7 +269,7 @@ def test_an_evaluation_that_is_left_or_fails_after_it_was_recorded_counts(
     open_app: OpenApp, backend: FakeBackend, loop: LoopFolder
 ) -> None:
     locked(loop)
-    counts = "the evaluation had been recorded and counts as a use of the holdout"
+    counts = "the evaluation was already recorded and counts as a use of the holdout"
 
     async def steps(opened: Opened) -> None:
         await ready(opened)
@@ -331,6 +333,8 @@ def test_an_evaluation_without_a_metric_is_shown_by_its_losses(
     async def steps(opened: Opened) -> None:
         await ready(opened)
         await opened.press("G")
-        await opened.shows("loss 0.700 on eval, 0.800 on the holdout", "no score  loss 0.800")
+        await opened.shows(
+            "loss 0.700 on the eval set, 0.800 on the holdout", "no score  loss 0.800"
+        )
 
     on_app(open_app(number=2), steps)

@@ -59,7 +59,7 @@ async def changes_a_draft(opened: Opened) -> None:
 @at_three_sizes
 def test_the_workbench(size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
-        await opened.shows("better?")
+        await opened.shows("★ best:", "train")
         await looks(opened, "workbench")
 
     on_app(open_app(size=size, number=2), steps)
@@ -107,7 +107,7 @@ def test_an_example(size: Size, open_app: OpenApp) -> None:
 def test_what_fails(size: Size, open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4", "g d")
-        await opened.shows("confusions")
+        await opened.shows("share that fails")
         await looks(opened, "breakdown")
 
     on_app(open_app(size=size, number=2), steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ def test_a_file_that_cannot_be_used_is_left_out(tmp_path: Path, text: str) -> No
     assert memory.get("theme") is None
     memory.put("theme", "light")
     assert json.loads(path.read_text(encoding="utf-8")) == {"theme": "light"}
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "app.json"
+    os.mkfifo(path)
+    assert Memory(path).get("theme") is None
 
 
 def test_two_apps_keep_what_the_other_one_has_remembered(tmp_path: Path) -> None:

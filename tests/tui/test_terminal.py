@@ -259,7 +259,7 @@ sys.exit(main(["support-intents"]))
     report = tmp_path / "state" / "crash.log"
     assert lines[-2:] == [
         "error: the app crashed",
-        f"hint: the report is in {report}; the record is not affected",
+        f"hint: crash report: {report}; the loops on disk are not affected",
     ]
     assert "Traceback" not in shown
     text = report.read_text()

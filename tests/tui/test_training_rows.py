@@ -176,16 +176,14 @@ def test_the_nearest_rows_lead_to_the_nearest_of_the_same_label(
         Neighbour(Row("t7", "my pin is blocked", "pin blocked", 7), 0.91),
         Neighbour(Row("t8", "money back, now", "refund", 8), 0.31),
     )
-    answer = Answer("nothing similar was trained on", is_new=True, neighbours=[near], same=same)
+    answer = Answer("no similar training row", is_new=True, neighbours=[near], same=same)
     backend.near = NearestRows(answer, one_file(None))
 
     async def steps(opened: Opened) -> None:
         await opened.press("4", "enter")
         await opened.until(lambda: isinstance(opened.app.screen, ExampleScreen))
         await opened.press("g t")
-        await opened.shows(
-            "nothing similar was trained on", "the nearest row with the reference refund"
-        )
+        await opened.shows("no similar training row", "the nearest row with the reference refund")
         screen = opened.app.screen
         assert isinstance(screen, TrainingScreen)
         assert screen.row is not None

@@ -202,7 +202,7 @@ def test_fields_that_contradict_each_other_are_named_and_do_not_run(open_app: Op
         await opened.shows("2 changed · ! 1", "! 1 problem")
         rows = opened.get(ConfigPane).list
         await opened.press("home", "g n")
-        await opened.shows("! needs evaluations, and eval_steps is 0")
+        await opened.shows("! needs evaluations, but eval_steps is 0")
         assert rows.key_of(rows.cursor) == "training.early_stopping_patience"
         await opened.press("home", "1", "r")
         await opened.tells("The draft has 1 problem.")
@@ -341,7 +341,7 @@ if "schema" in text: path.write_text("parent = 'one'")
     async def steps(opened: Opened) -> None:
         await opened.goes_to(DRAFT)
         await opened.press("e")
-        await opened.shows("The draft cannot be read", "parent must be an iteration's number")
+        await opened.shows("The draft cannot be read", "parent must be the number of an iteration")
         await opened.press("e")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 7e-3)
@@ -1067,7 +1067,7 @@ def test_details_and_comparison_of_what_cannot_be_compared_say_so(open_app: Open
         await opened.press("end", "c")
         await opened.tells("Select an iteration that has run. m marks the one to compare with.")
         await opened.press("up", "c")
-        await opened.shows("3 has no evaluated examples: it failed (diverged)")
+        await opened.shows("iteration 3 has no evaluated examples: its run failed (diverged)")
         await opened.press("escape", "end", "m")
         await opened.tells("A draft has no results yet and cannot be marked.")
 

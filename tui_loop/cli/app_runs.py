@@ -24,11 +24,11 @@ WAIT_SECONDS = 0.5
 """A wait joins the thread in steps of this length, so that signal handlers run meanwhile."""
 
 DEVICE_FAULT = (
-    "this process cannot use the GPU after a CUDA fault, so the run starts in a separate process"
+    "after a CUDA error the app can no longer use the GPU, so the run starts in a separate process"
 )
 LEFT_BEHIND = (
-    "an earlier run did not stop: it hangs in this process and may hold memory until the app is "
-    "closed, so the run starts in a separate process"
+    "an earlier run hangs in the app and may hold memory until you close the app, so the new run "
+    "starts in a separate process"
 )
 
 
@@ -158,7 +158,10 @@ class AppRuns:
 
     def _refuse_second(self) -> None:
         if self.hosted():
-            raise BadInput(f"{self.hosted()} is running here", "one run at a time: stop it first")
+            raise BadInput(
+                f"{self.hosted()} is running in this app",
+                "stop that run first: the app hosts one run at a time",
+            )
 
     def _process_notices(self) -> list[str]:
         """Returns the reasons why the next run cannot be hosted in this process."""
@@ -187,7 +190,7 @@ class AppRuns:
             self._fault = file_error(error)
         except Exception as error:
             self._fault = TuiLoopError(
-                f"the run could not be hosted: {type(error).__name__}: {error}",
+                f"the app failed to host the run: {type(error).__name__}: {error}",
                 f"see {folders[-1].output}",
             )
         finally:

@@ -43,7 +43,7 @@ def add_parent(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         dest="parent",
-        help="derive from iteration N (default: the newest)",
+        help="start from the config of iteration N (default: the newest)",
     )
 
 
@@ -59,8 +59,7 @@ def add_allow_code(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-code",
         action="store_true",
-        help="allow the model's or the metric's own Python code to run; remembered until the code "
-        "changes",
+        help="allow custom Python code of the model or the metric to run, until that code changes",
     )
 
 
@@ -118,7 +117,7 @@ def existing_draft(loop: LoopFolder) -> Draft:
     draft = read_draft(loop)
     if draft is None:
         raise BadInput(
-            f"{loop.draft}: there is no draft", f"edit one in the app: {open_command(loop.name)}"
+            f"{loop.draft}: there is no draft", f"create one in the app: {open_command(loop.name)}"
         )
     return draft
 
@@ -127,7 +126,10 @@ def draft_of_args(loop: LoopFolder, args: argparse.Namespace) -> Draft:
     """Returns the draft that `--draft` names; raises BadInput for `--from` beside it."""
     draft = existing_draft(loop)
     if args.parent is not None:
-        raise BadInput("--draft and --from: a draft already has a parent", "give one of the two")
+        raise BadInput(
+            "--draft and --from exclude each other: a draft already has a parent",
+            "give only one of them",
+        )
     return draft
 
 

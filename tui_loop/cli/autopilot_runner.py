@@ -106,8 +106,8 @@ def first_step(loop: LoopFolder, start: int | None) -> list[str]:
         suggested = DiagnosisSource(_Diagnoses(loop)).propose(history)
         if suggested is None:
             raise BadInput(
-                "auto would stop at once: no untried suggestion is worth a run from there",
-                "start from another iteration, or with a change of your own",
+                "auto would stop at once: no untried suggestion for this iteration is worth a run",
+                "start auto from a different iteration, or run a change of your own first",
             )
         proposal = suggested
     plan = plan_of_proposal(loop, proposal)
@@ -139,7 +139,7 @@ def ready_reason(loop: LoopFolder, number: int) -> str:
         return items.verdict
     if items.is_ready_except_holdout:
         return (
-            f"{loop.name}/{number} meets every criterion but the holdout, which you evaluate: "
+            f"{loop.name}/{number} meets every criterion except the holdout; evaluate the holdout: "
             + command("ready", f"{loop.name}/{number}")
         )
     return ""

@@ -118,7 +118,7 @@ class AppBackend(AppRuns):
         require_queue_consent(loop, allow=self._allow_code)
         with _os_errors_as_bad_input():
             process = launch_in_background(loop, queue_words(loop, allow_code=self._allow_code))
-        return f"the queue runs in the background, process {process.pid}; output: {loop.output}"
+        return f"the queue runs in the background (process {process.pid}); log: {loop.output}"
 
     def auto_preview(self, loop: LoopFolder, start: int | None) -> list[str]:
         """Says what `auto` would do first, a sentence each; raises TuiLoopError."""
@@ -144,7 +144,7 @@ class AppBackend(AppRuns):
         request = AutoRequest(Limits(iterations, hours), start=start, allow_code=self._allow_code)
         with _os_errors_as_bad_input():
             process = launch_in_background(loop, request.words(loop))
-        return f"auto runs in the background, process {process.pid}; output: {loop.output}"
+        return f"auto runs in the background (process {process.pid}); log: {loop.output}"
 
     def metrics(self) -> list[str]:
         """Returns the names of the metrics, `none` last."""
@@ -199,7 +199,9 @@ class AppBackend(AppRuns):
 
         root = _root(loops)
         if not new_loop.data:
-            raise BadInput("no data file given", "type its path, or choose one from the list")
+            raise BadInput(
+                "no data file given", "type the path of a data file, or choose one from the list"
+            )
         if new_loop.metric and new_loop.metric not in self.metrics():
             raise BadInput(
                 f"metric: unknown metric {new_loop.metric!r}", f"one of {', '.join(self.metrics())}"
@@ -265,12 +267,14 @@ def _data_file(entry: str, root: Path) -> str:
     if path.is_dir():
         raise BadInput(
             f"{entry} is a folder",
-            "choose a file in it; in a shell, tui-loop new takes a folder with splits",
+            "choose a file in this folder; on the command line, tui-loop new takes a folder of "
+            "splits",
         )
     if not path.is_file():
         raise BadInput(
             f"{entry}: no such file",
-            f"paths start from {root}; in a shell, tui-loop new takes a hub id too",
+            f"relative paths start at {root}; on the command line, tui-loop new also takes a hub "
+            "id",
         )
     return str(path)
 
@@ -289,7 +293,7 @@ def _model_notices(model: str, root: Path) -> list[CheckResult]:
         return [warning(CheckKind.MODEL, error.message, error.hint)]
     if source.is_local:
         return []
-    return [info(CheckKind.MODEL, f"model {model} is loaded from the hub on first use")]
+    return [info(CheckKind.MODEL, f"model {model} is downloaded from the hub on first use")]
 
 
 @contextmanager

@@ -146,7 +146,7 @@ def _claim(folder: Path) -> None:
     names = os.listdir(folder) if folder.is_dir() else []
     if any(not name.startswith(".gitignore.") for name in names):  # a killed claim leaves one
         if not ignored.exists() or ignored.read_text() != MARK:
-            raise BadInput(f"{folder} holds other files", "--dir with a new or an empty folder")
+            raise BadInput(f"{folder} contains other files", "--dir DIR, where DIR is new or empty")
         return
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(ignored, MARK)

@@ -16,6 +16,8 @@ from tui_loop.core.text.figures import counted
 
 OTHER_REFERENCE = " (other reference)"
 
+INTERVAL = "in brackets: the 95% interval"
+
 
 def example_record(detail: ExampleDetail) -> dict[str, Any]:
     """Returns one example as `--json` prints it."""
@@ -145,16 +147,22 @@ def print_breakdown(folder: IterationFolder, found: Breakdown, out: Output) -> N
             )
     if found.labels:
         out.line()
-        out.table(["label", "failures"], [[each.name, slice_words(each)] for each in found.labels])
+        out.table(
+            ["label", f"failures ({INTERVAL})"],
+            [[each.name, slice_words(each)] for each in found.labels],
+        )
     out.line()
     if not found.weak:
         out.line(
-            f"no slice fails more often than chance explains ({found.tested} tested, p-values "
-            "adjusted)"
+            f"no slice fails more often than chance explains ({found.tested} slices tested, "
+            "p-values adjusted)"
         )
         return
     out.table(
-        [f"slice that fails more often than chance explains ({found.tested} tested)", "failures"],
+        [
+            f"slice that fails more often than chance explains ({found.tested} tested)",
+            f"failures ({INTERVAL})",
+        ],
         [[f"{each.name} ({each.kind})", slice_words(each)] for each in found.weak],
     )
 

@@ -109,7 +109,7 @@ class RunFollower:
         if (moved := place.moved_to) is not None:
             raise RunFailed(
                 f"{folder} ended because {folder.loop.path} was moved to {moved} during the run",
-                "move it back, or resume the run there",
+                "move the folder back, or resume the run in the new place",
             )
         return self._iteration_with_summary(folder, ended)
 

@@ -121,8 +121,8 @@ def _wait_for(child: int, modes: list[Any] | None, screen: int) -> int:
             termios.tcsetattr(0, termios.TCSANOW, modes)
         os.write(
             screen,
-            f"error: the app was killed by signal {killed_by}\nhint: a run that lived in it is "
-            "interrupted: tui-loop resume LOOP/N\n".encode(),
+            f"error: the app was killed by signal {killed_by}\nhint: a run inside the app was "
+            "interrupted; resume it with tui-loop resume LOOP/N\n".encode(),
         )
     return 128 + killed_by  # as a shell reports it
 

@@ -39,8 +39,8 @@ class HoldoutCost(msgspec.Struct, frozen=True):
     def sentences(self) -> tuple[str, str]:
         """Says what the evaluation does, and what it costs."""
         rows = f"all {self.rows} rows of the holdout" if self.rows else "all rows of the holdout"
-        effect = f"this evaluates the iteration and the base on {rows}; it records scores, no rows"
-        last_use = f" (the last was {self.earlier[-1].name})" if self.earlier else ""
+        effect = f"this evaluates the iteration and the base on {rows} and records only the scores"
+        last_use = f" (the last use evaluated {self.earlier[-1].name})" if self.earlier else ""
         return effect, f"{cost_of(self.number)}{last_use}"
 
 
@@ -50,23 +50,23 @@ def holdout_cost(folder: IterationFolder) -> HoldoutCost:
     from tui_loop.engine.weights import has_weights
 
     if folder.number == 0:
-        raise BadInput(f"{folder} is the untouched base", "name a trained iteration")
+        raise BadInput(f"{folder} is the base, not a trained iteration", "name a trained iteration")
     config = folder.read_config()
     entry = config.data.holdout
     if entry is None:
         raise BadInput(
             f"{folder} has no holdout",
-            "name rows that no run has used: "
+            "set data.holdout to rows that no run has used: "
             + command("run", folder.loop.name, "--set", "data.holdout=PATH"),
         )
     if (state := iteration_of(folder).state) in IN_PROGRESS:
         text = "has not started" if state == "queued" else f"is {state}"
-        raise BadInput(f"{folder} {text}", "evaluate the holdout after it has ended")
+        raise BadInput(f"{folder} {text}", "evaluate the holdout after the run has ended")
     require_train("a holdout evaluation")
     if not has_weights(folder):
         raise BadInput(
             f"{folder} has no weights on this machine",
-            f"copy {folder.adapter} from the machine that trained it (git does not track it)",
+            f"copy {folder.adapter} from the machine that trained it; git does not track weights",
         )
     path = resolved(entry, folder.loop.root)
     split = folder.read_splits().get("holdout")
@@ -108,4 +108,6 @@ class HoldoutProcess(JsonProcess[HoldoutMessage]):
         """Returns a fault where the process ended without a result or a fault of its own."""
         if isinstance(last, (HoldoutDone, HoldoutFault)) or self._is_closed:
             return None
-        return HoldoutFault(f"the process has ended: {self._last_log_line(code)}")
+        return HoldoutFault(
+            f"the evaluation process ended without a result: {self._last_log_line(code)}"
+        )

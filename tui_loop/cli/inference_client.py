@@ -96,7 +96,7 @@ class InferenceClient(JsonProcess[ServerMessage]):
         if code == 0 or self._is_closed:
             return ServerStatus("ended")
         reason = self._last_log_line(code)
-        return ServerStatus("ended", message=f"the inference server has ended: {reason}")
+        return ServerStatus("ended", message=f"the inference server ended unexpectedly: {reason}")
 
 
 def client_of(loop: LoopFolder, number: int, *, allow_code: bool = False) -> InferenceClient:

@@ -84,8 +84,8 @@ def _crash(app: LoopApp) -> list[str]:
     """Returns the message and the hint for an app that crashed, [] otherwise."""
     if not app.return_code:
         return []
-    report = f"the report is in {app.crash_report}" if app.crash_report else "no report"
-    return ["the app crashed", f"{report}; the record is not affected"]
+    report = f"crash report: {app.crash_report}" if app.crash_report else "no crash report"
+    return ["the app crashed", f"{report}; the loops on disk are not affected"]
 
 
 def _outlive(

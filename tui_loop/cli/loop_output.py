@@ -118,7 +118,7 @@ def _print_draft(loop: LoopFolder, out: Output) -> None:
     try:
         draft = read_draft(loop)
     except TuiLoopError as error:
-        out.line(f"draft cannot be read: {error.message}")
+        out.line(f"the draft cannot be read: {error.message}")
         return
     if draft is not None:
         changes = (
@@ -229,5 +229,5 @@ def queue_text(loop: LoopFolder) -> str:
     if unattended == "auto":
         return f"auto is running, {drafts}" if count else "auto is running"
     if unattended == "queue":
-        return f"the queue is running, {drafts if count else 'its last draft'}"
+        return f"the queue is running, {drafts}" if count else "the queue is running its last draft"
     return f"{drafts}: {command('queue', loop.name)}" if count else ""

@@ -184,7 +184,7 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
         type=Path,
         default=argparse.SUPPRESS,
         metavar="DIR",
-        help="folder of the loops (default: ./loops)",
+        help="the folder that contains the loops (default: ./loops)",
     )
     shared.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks"
@@ -192,8 +192,8 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="tui-loop",
         parents=[shared],
-        description="The LLM fine-tuning loop in a terminal: train, evaluate, "
-        "diagnose, adjust, repeat.",
+        description="Run the LLM fine-tuning loop in a terminal: train, evaluate, diagnose, "
+        "adjust, repeat.",
     )
     parser.add_argument("--version", action="version", version=f"tui-loop {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)

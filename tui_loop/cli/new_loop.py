@@ -159,7 +159,7 @@ def _read_as_seen(config: Config, root: Path, poll: ReadProgress) -> tuple[Loade
         except BadInput:
             labelled = None
         if labelled and label_set(labelled):
-            return labelled, "" if data is None else "--metric none trains on the text alone"
+            return labelled, "" if data is None else "use --metric none to train on the text alone"
     if data is None:
         raise unclear
     return data, ""
@@ -222,7 +222,7 @@ def check_base(config: Config, root: Path) -> str:
     if find_model(config.model.id, root).is_local or has_train():
         check_model(config.model.id, config.model.revision, root)
         return ""
-    return f"model {config.model.id} is checked by the first run"
+    return f"model {config.model.id} will be checked when the first run starts"
 
 
 def _detected(config: Config, data: LoadedData, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,9 +275,9 @@ def mix_text(config: Config, data: LoadedData) -> str:
 def _template_notice() -> CheckResult:
     return info(
         CheckKind.CONFIG,
-        f"prompt template {json.dumps(LABEL_TEMPLATE)}: the data has nothing between a prompt and "
-        "its label",
-        "--set data.prompt_template=TEXT replaces it, =unset leaves it out",
+        f"added the prompt template {json.dumps(LABEL_TEMPLATE)}, because nothing in the data "
+        "separates a prompt from its label",
+        "--set data.prompt_template=TEXT replaces the template, =unset removes it",
     )
 
 
@@ -305,7 +305,10 @@ def _lowered_max_length(config: Config, tables: Tables, files: ModelFiles) -> in
 
 def _length_notice(config: Config, limit: int) -> CheckResult:
     model, default = config.model.id, config.training.max_length
-    text = f"training.max_length {limit}, not {default}: that is the context of model {model}"
+    text = (
+        f"training.max_length lowered from {default} to {limit}, the context length of model "
+        f"{model}"
+    )
     return info(CheckKind.CONFIG, text)
 
 
@@ -331,16 +334,17 @@ def _has_own_template(config: Config) -> bool:
 def _tools_warning(config: Config) -> CheckResult:
     return warning(
         CheckKind.CONFIG,
-        f"the chat template of model {config.model.id} cannot express tools, and the rows have "
-        "some",
-        "choose a model whose template can, or name a template file: --set data.chat_template=FILE",
+        f"the chat template of model {config.model.id} does not support tools, but the rows use "
+        "tools",
+        "choose a model whose template supports tools, or name a template file: "
+        "--set data.chat_template=FILE",
     )
 
 
 def _chat_template_warning(config: Config) -> CheckResult:
     return warning(
         CheckKind.CONFIG,
-        f"model {config.model.id} has no chat template, and rows of messages need one",
+        f"model {config.model.id} has no chat template, but the rows are chat messages",
         f"choose {CHAT_MODEL} or an instruct model, or name a template file: "
         "--set data.chat_template=FILE",
     )
@@ -365,8 +369,8 @@ def _more_eval_rows(config: Config, data: LoadedData) -> str:
     if not data.splits["eval"].held_out:
         return "add rows to the evaluation data"
     if config.data.max_eval_rows is not None and config.data.max_eval_rows < FEW_EVAL_ROWS:
-        return f"hold out more: --set data.max_eval_rows={FEW_EVAL_ROWS}"
+        return f"hold out more rows: --set data.max_eval_rows={FEW_EVAL_ROWS}"
     if total < 2 * FEW_EVAL_ROWS:
-        return "add rows to the data, or expect coarse scores"
+        return "add rows to the data, or expect imprecise scores"
     share = math.ceil(100 * FEW_EVAL_ROWS / total) / 100
-    return f"hold out more: --set data.eval_fraction={share}"
+    return f"hold out more rows: --set data.eval_fraction={share}"

@@ -161,7 +161,7 @@ def _shell_texts(value: Any) -> Any:
 
 def background_hints(loop: str) -> tuple[str, ...]:
     """Returns how to watch and how to stop what runs in the background."""
-    return f"watch it: {open_command(loop)}", f"stop it:  {command('stop', loop)}"
+    return f"watch: {open_command(loop)}", f"stop:  {command('stop', loop)}"
 
 
 def _can_encode(stream: TextIO) -> bool:

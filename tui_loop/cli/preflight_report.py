@@ -191,7 +191,7 @@ def preflight_of(
 def _config_problems(fault: BadInput) -> list[CheckResult]:
     """Returns every problem of an invalid config as a check result."""
     if isinstance(fault, ConfigError):
-        hint = "change the named field"
+        hint = "correct this config field"
         return [error(CheckKind.CONFIG, problem, hint) for problem in fault.problems]
     return [_check_result(fault, CheckKind.CONFIG)]
 
@@ -219,7 +219,7 @@ def warn_before(loop: LoopFolder, start: Start, out: Output) -> None:
     for each in warnings[:WARNINGS_SHOWN]:
         out.note(f"warning: {each.message}")
     if len(warnings) > WARNINGS_SHOWN:
-        out.note(f"and {len(warnings) - WARNINGS_SHOWN} more: tui-loop check {loop.name}")
+        out.note(f"and {len(warnings) - WARNINGS_SHOWN} more warnings: tui-loop check {loop.name}")
 
 
 class CheckRecord(msgspec.Struct, frozen=True):

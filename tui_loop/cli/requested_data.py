@@ -76,8 +76,8 @@ def _recorded_sources(
             found = _registered(path, notes)
             if name and len(found) > 1:
                 raise BadInput(
-                    f"{field}: {name!r} would be the name of {len(found)} data sets",
-                    "leave the name out, or name one data set",
+                    f"{field}: the name {name!r} would apply to {len(found)} data sets",
+                    "remove the name, or select a single data set",
                 )
             if name:
                 found = {name: next(iter(found.values()))}
@@ -88,7 +88,8 @@ def _recorded_sources(
         for source, fields in found.items():
             if source in sources:
                 raise BadInput(
-                    f"{field}: two sources are called {source!r}", "--data NAME=PATH for one"
+                    f"{field}: two sources are called {source!r}",
+                    "give one of them a different name: --data NAME=PATH",
                 )
             sources[source] = {**fields, "path": recorded_path(fields["path"], root)}
     return sources

@@ -70,9 +70,9 @@ def _refuse_copy(loop: LoopFolder, parent: int) -> None:
     if state in ("finished", "queued", *LIVE):
         suffix = "" if state == "finished" else f", which is {state}"
         raise BadInput(
-            f"nothing changes from {loop.name}/{parent}{suffix}: the same config, rows and seed "
-            "would give the same result, not another measurement",
-            "--repeat 1 runs it with another seed; --set K=V changes a field",
+            f"nothing differs from {loop.name}/{parent}{suffix}: the same config, rows and seed "
+            "would only give the same result again",
+            "use --repeat 1 for a new seed, or --set K=V to change a field",
         )
 
 
@@ -136,8 +136,8 @@ def run_to_end(
         raise RunStopped(f"{folders[len(ended) - 1]} was stopped before it started", "")
     if ended[-1].state not in EXIT_CODES:
         out.note(
-            f"the run's process exited with code {process.returncode} without recording an end; "
-            f"its output is in {folders[len(ended) - 1].output}"
+            f"the run's process exited with code {process.returncode} before it recorded an end; "
+            f"see its log {folders[len(ended) - 1].output}"
         )
     return ended, follower.stop_requested
 
@@ -159,16 +159,16 @@ def run_detached(
             raise RunFailed(
                 f"{first}: the process exited with code {process.returncode} before the run "
                 "started",
-                f"its output is in {first.output}",
+                f"see the log of the process: {first.output}",
             )
         time.sleep(0.05)
     if out.as_json:
         numbers = [folder.number for folder in folders]
         out.record({"loop": loop.name, "iterations": numbers, "pid": process.pid})
         return 0
-    out.line(f"{first} runs in the background, process {process.pid}")
+    out.line(f"{first} runs in the background (process {process.pid})")
     for folder in folders[1:]:
-        out.line(f"{folder} follows")
+        out.line(f"{folder} will follow")
     print_background_hints(loop, out)
     return 0
 

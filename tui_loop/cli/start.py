@@ -85,7 +85,7 @@ def check_start(
     if base_first and LockWatcher(loop.iteration(0).lock).poll() != "gone":
         raise BadInput(
             f"{loop.name}/0: another run is evaluating the base",
-            f"wait for it: {command('status', loop.name)}",
+            f"wait for that run: {command('status', loop.name)}",
         )
     return Start(plans, data, base_first)
 
@@ -99,7 +99,7 @@ def refuse_secrets(config: Config) -> None:
     if found:
         raise BadInput(
             f"{', '.join(found)}: looks like a token or a password",
-            "keep secrets out of the loop's files: libraries read tokens from the environment",
+            "keep secrets out of the config: libraries read tokens from environment variables",
         )
 
 
@@ -261,8 +261,9 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
     notices = []
     if failure.get("kind") == "diverged":
         notices.append(
-            f"it diverged at step {failure.get('step')} with this config and will diverge again: "
-            "run a new iteration with a lower learning rate, or set run.on_divergence=rollback"
+            f"the run diverged at step {failure.get('step')} and will diverge again with this "
+            "config: run a new iteration with a lower learning rate, or set "
+            "run.on_divergence=rollback"
         )
     if notice := shared_machine_notice(loop):
         notices.append(notice)

@@ -61,7 +61,8 @@ def suspected_rows(folder: IterationFolder, limit: int | None = None) -> Suspect
     if not measured and trained is None:
         raise BadInput(
             f"{folder}: no losses of training rows were recorded, and {notices[0]}",
-            f"a run measures them (evaluation.train_rows): {command('run', folder.loop.name)}",
+            "a new run records these losses (evaluation.train_rows): "
+            + command("run", folder.loop.name),
         )
     rows = trained.rows if trained is not None else []
     places = {
@@ -102,7 +103,7 @@ def _training_data(
     try:
         data = load_data(config, root, read, refused={})
     except (TuiLoopError, OSError) as error:
-        return trained, [], [*notices, f"conflicts and repeats were not checked: {error}"]
+        return trained, [], [*notices, f"conflicting and repeated rows were not checked: {error}"]
     findings = [*conflicting_rows(data), *repeated_rows(data), *leaked_rows(data)]
     in_training = [each for each in findings if any(row.split == "train" for row in each.rows)]
     return trained, in_training, notices

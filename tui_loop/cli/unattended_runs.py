@@ -76,7 +76,7 @@ def start_in_background(loop: LoopFolder, words: Sequence[str], out: Output) -> 
     if out.as_json:
         out.record({"loop": loop.name, "pid": process.pid})
         return 0
-    out.line(f"{loop.name} runs in the background, process {process.pid}")
+    out.line(f"{loop.name} runs in the background (process {process.pid})")
     print_background_hints(loop, out)
     return 0
 
@@ -110,7 +110,7 @@ def launch_in_background(loop: LoopFolder, words: Sequence[str]) -> subprocess.P
             raise RunFailed(
                 f"{loop.name}: the background process exited at once with code "
                 f"{process.returncode}",
-                f"its output is in {loop.output}",
+                f"see the log of the process: {loop.output}",
             )
         time.sleep(0.05)
     return process

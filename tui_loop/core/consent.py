@@ -58,7 +58,9 @@ class NeedsConsent(BadInput):
 
     def __init__(self, code: Sequence[ForeignCode]) -> None:
         message = "; ".join(each.summary for each in code)
-        super().__init__(message, "read it, then add --allow-code; changed code needs it again")
+        super().__init__(
+            message, "read the code, then add --allow-code (again after each change of the code)"
+        )
         self.code = tuple(code)
 
 

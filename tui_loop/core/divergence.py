@@ -75,7 +75,8 @@ class DivergenceDetector:
         self._recent = [*self._recent, loss][-RECENT_LOGS:]
         limit = self.limit
         if self._logs >= LEAST_LOGS and median(self._recent) > limit:
-            reason = f"a loss about {median(self._recent):.3g}, above {limit:.3g}, for many logs"
+            level = f"{median(self._recent):.3g}"
+            reason = f"the loss stays at about {level}, above the limit of {limit:.3g}"
             self._record("diverged", step, reason)
         return self.event is None and loss <= limit
 

@@ -105,7 +105,7 @@ def _by_form(references: Sequence[str], installed: Collection[str]) -> MetricCho
     if all(
         (found := _MARKED_NUMBER.fullmatch(each)) and is_number(found[1]) for each in references
     ):
-        return MetricChoice("numeric", "references end in #### and a number")
+        return MetricChoice("numeric", "references end with #### and a number")
     if all(map(_is_json_object, references)):
         return MetricChoice("json_match", "references are JSON objects")
     words = round(median(len(_WORD.findall(each)) for each in references))
@@ -114,7 +114,7 @@ def _by_form(references: Sequence[str], installed: Collection[str]) -> MetricCho
         return MetricChoice("exact_match", reason)
     metric = "rouge_l"
     if not _is_latin(references):  # the rouge_score package keeps a-z and 0-9 alone
-        metric, reason = "chrf", f"{reason}, and rouge_l reads only Latin letters"
+        metric, reason = "chrf", f"{reason}, and rouge_l supports only Latin letters"
     if metric in installed:
         return MetricChoice(metric, reason)
     return MetricChoice(NO_METRIC, f"{reason}, and {metric} is not installed here")

@@ -77,7 +77,7 @@ def adapter_fault(model_id: str, base: str) -> ModelFault:
         *([f"--set model.id={base}"] if base else []),
         f"--set model.init_adapter={model_id}",
     ]
-    hint = f"start from it on its base: {' '.join(settings)}"
+    hint = f"continue training from the adapter: {' '.join(settings)}"
     return ModelFault(f"is an adapter ({ADAPTER_CONFIG}), not a model", hint)
 
 
@@ -107,10 +107,10 @@ def _weights_faults(names: Collection[str], place: str, config: dict[str, Any]) 
         hint = "copy the missing file, or save the model again with save_pretrained"
     elif pickles:
         kind = "a pickle" if len(pickles) == 1 else "pickles"
-        message = f"has its weights only as {_some(pickles)}, {kind} that could run any code"
+        message = f"has its weights only as {_some(pickles)}, {kind} that could run arbitrary code"
         hint = (
-            "convert them where you trust them: load the model with transformers, save it with "
-            "save_pretrained, which writes safetensors, and name that folder"
+            "if you trust the model, load it with transformers, save it as safetensors with "
+            "save_pretrained, and name that folder"
         )
     elif gguf:
         message = f"has its weights only as {_some(gguf)}"
@@ -118,10 +118,12 @@ def _weights_faults(names: Collection[str], place: str, config: dict[str, Any]) 
         hint = hint if place else f"download {gguf[0]}, and name that file as model.id"
     elif other := _matching(names, _OTHER_FRAMEWORKS):
         message = f"has its weights only for another framework ({_some(other)})"
-        hint = "convert them to PyTorch with transformers, and save them with save_pretrained"
+        hint = (
+            "convert the weights to PyTorch with transformers, and save them with save_pretrained"
+        )
     else:
         message = f"has no weights: there is no {WEIGHTS}"
-        hint = "copy the weights into it, or name another model"
+        hint = "copy the weights into the folder, or choose another model"
     return [ModelFault(message, hint)]
 
 
@@ -144,17 +146,17 @@ def _damaged_weights(folder: Path) -> list[ModelFault]:
     files = weights_files(folder)
     if not files:
         message = f"has an {INDEX} that names no weights"
-        return [ModelFault(message, "copy it again from where the model came from")]
+        return [ModelFault(message, "copy the file again from the source of the model")]
     missing = [path.name for path in files if not path.exists()]
     if missing:
         message = f"lacks {len(missing)} of the {len(files)} files that {INDEX} names: "
-        return [ModelFault(message + _some(missing), "copy the missing files into it")]
+        return [ModelFault(message + _some(missing), "copy the missing files into the folder")]
     for path in files:
         try:
             read_header(path)
         except DamagedFile as error:
             pointer = "Git LFS" in str(error)
-            hint = "fetch it with git lfs pull" if pointer else "copy the file again"
+            hint = "fetch the file with git lfs pull" if pointer else "copy the file again"
             return [ModelFault(f"has a damaged file: {path.name} {error}", hint)]
         except OSError as error:
             message = f"cannot be read: {path.name}: {error.strerror}"
@@ -181,8 +183,8 @@ def _tokenizer_faults(
     """Returns the fault of a model without a tokenizer; `settings` are its tokenizer's."""
     if _has_tokenizer(names, settings):
         return []
-    origin = base or "the model that it was made from"
-    hint = f"copy the tokenizer's files of {origin} into it (tokenizer.json, tokenizer_config.json)"
+    origin = base or "the original model"
+    hint = f"copy tokenizer.json and tokenizer_config.json of {origin} into the folder"
     return [ModelFault("has no tokenizer", hint)]
 
 

@@ -46,11 +46,13 @@ def dangers(
     found = []
     if kills_user_processes and in_session:
         found.append(
-            "logind kills all processes of an ended session (KillUserProcesses=yes): "
-            "loginctl enable-linger keeps them"
+            "logind kills all processes when a session ends (KillUserProcesses=yes); "
+            "loginctl enable-linger prevents this"
         )
     if job := environment.get("SLURM_JOB_ID"):
-        found.append(f"this is SLURM job {job}: the run ends with its step or its time limit")
+        found.append(
+            f"this is SLURM job {job}: the run ends with the job step or at its time limit"
+        )
     is_near_init = 1 in ancestors[:3] or pid == 1
     if in_container and is_near_init and not environment.get("TMUX"):
         found.append("this shell is the container's first process: when it ends, so does the run")

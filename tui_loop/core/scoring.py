@@ -187,7 +187,7 @@ def _regex_score(pattern: str | None) -> Callable[[str, str], float]:
 
     def prepared(pattern: str) -> tuple[Any, str]:
         what = f"evaluation.pattern: {one_line(pattern, 200)!r}"
-        hint = "correct the pattern, or unset it to use each reference as one"
+        hint = "correct the pattern, or unset it to use each reference as the pattern"
         return compiled(pattern, what, hint), what
 
     fixed = prepared(pattern) if pattern is not None else None

@@ -406,7 +406,7 @@ class LoopPoller:
             bad_lines = counted(view.table.bad_lines, "bad line")
             problems.append(f"examples.jsonl:{view.table.first_bad_line}: {bad_lines} left out")
         if has_rows:
-            problems.append(f"{other}'s examples cannot be read")
+            problems.append(f"the examples of iteration {other} cannot be read")
         if annotations.trouble:
             problems.append("labels.jsonl cannot be read")
         if annotations.bad_lines:

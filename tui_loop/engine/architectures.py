@@ -31,11 +31,11 @@ Measured on 60 small architectures in float32: noise is below 1e-5, and what a r
 row changes its logits by 0.1 or more. Logits in bfloat16 are rounded to 0.8% of their size.
 """
 
-_STATE = "it carries a state from token to token, across the end of a packed row"
-_ALIBI = "its ALiBi distances do not restart with a packed row"
-_ATTENDS = "its attention ignores where a packed row starts"
-_MEASURED = "its logits for a row change with the row packed before it"
-_CONVOLUTION = "its convolutions reach into the packed row before"
+_STATE = "the recurrent state carries over from one packed row to the next"
+_ALIBI = "ALiBi distances do not restart at the start of a packed row"
+_ATTENDS = "attention crosses the boundaries of packed rows"
+_MEASURED = "the logits of a row depend on the row packed before it"
+_CONVOLUTION = "convolutions reach into the previous packed row"
 
 _ALIBI_TYPES = frozenset({"bloom", "mpt"})
 _ATTENDING_TYPES = frozenset({"afmoe", "biogpt", "falcon", "gpt_oss", "openai-gpt", "opt", "xglm"})

@@ -80,7 +80,9 @@ class Attempts:
         self._now = Outcome()
         self._trained_before = 0.0
         self.state: EndState = "failed"
-        self.error: RunError | None = RunError("crashed", "the run ended without an error", "")
+        self.error: RunError | None = RunError(
+            "crashed", "the run ended early without reporting an error", ""
+        )
         self.has_device_fault = False
         self.refusal: BadInput | None = None
 
@@ -126,7 +128,8 @@ class Attempts:
             set_environment()
             if names := dropped_names():
                 self._info(
-                    f"ignored launcher variables: {', '.join(names)}; a run uses a single process"
+                    f"ignored environment variables of a launcher: {', '.join(names)}; "
+                    "a run uses a single process"
                 )
             with logging_to(self._journal):
                 if self.attempt > 1 and self._folder.number > 0:
@@ -174,8 +177,8 @@ class Attempts:
     def _stop_without_retry(self, error: TrainingOutOfMemory) -> None:
         """Ends the run as stopped: a retry would discard the results so far, and then stop."""
         self._now.stopped = True
-        text = f"training ran out of memory: {error.reason}; stopped as requested, without the "
-        text += "weights of the last step; the checkpoints are kept"
+        text = f"training ran out of memory before the requested stop: {error.reason}; the "
+        text += "weights of the last step are lost, the checkpoints are kept"
         self._journal.append(LineLogged(level="warning", source="oom", text=redacted(text)))
 
     def _retry_smaller_batch(self, error: TrainingOutOfMemory) -> _Retry | None:
@@ -188,7 +191,7 @@ class Attempts:
         return _Retry(
             "oom",
             f"training ran out of memory: {error.reason}; retrying from step "
-            f"{self._resumption.step} with a smaller micro-batch and the same effective batch",
+            f"{self._resumption.step} with a smaller micro-batch and the same effective batch size",
             settings,
             self._resumption,
         )
@@ -209,9 +212,9 @@ class Attempts:
         resumption = resumption_of(self._folder, run, below=error.sound_step)
         return _Retry(
             "nonfinite",
-            f"diverged at step {error.step}: {error.reason}; back to {resumption.description}, "
-            f"learning rate {brief_number(self._config.training.learning_rate)} → "
-            f"{brief_number(rate)}",
+            f"diverged at step {error.step}: {error.reason}; retrying with learning rate "
+            f"{brief_number(self._config.training.learning_rate)} → {brief_number(rate)} from "
+            f"{resumption.description}",
             [f"training.learning_rate={rate!r}"],
             resumption,
         )
@@ -255,8 +258,8 @@ class Attempts:
     def _warn_of_older_weights(self) -> None:
         metrics = self.outcome.metrics
         if "adapter_step" in metrics:
-            text = "adapter/ has the weights of an earlier attempt, not those of step "
-            text += f"{metrics['weights_step']}, which were measured"
+            text = "adapter/ has the weights of an earlier attempt; the results belong to step "
+            text += f"{metrics['weights_step']}, whose weights were not saved"
             self._journal.append(LineLogged(level="warning", source="tui-loop", text=text))
 
     def _info(self, text: str) -> None:

@@ -66,7 +66,9 @@ def _record(run: Run, data: LoadedData, cancelled: threading.Event) -> None:
     except _Cancelled:
         return
     except Exception as error:  # an edge: the audit is no condition of a run
-        run.warn("audit", f"the data audit is not recorded: {type(error).__name__}: {error}")
+        run.warn(
+            "audit", f"the data audit failed and is not recorded: {type(error).__name__}: {error}"
+        )
 
 
 def _earlier(folder: IterationFolder, digest: str) -> DataAudit | None:

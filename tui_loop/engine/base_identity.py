@@ -124,7 +124,7 @@ def base_of(folder: IterationFolder, config: Config) -> tuple[Config, ModelSourc
     if not recorded.commit:
         raise BadInput(
             f"{_origin(folder)} {recorded.id}, a folder that is not on this machine",
-            "restore it, or train a new iteration",
+            "restore that folder, or train a new iteration",
         )
     go_offline_if_hub_unreachable()
     if os.environ.get("HF_HUB_OFFLINE") and hub_folder(source.name, recorded.commit) is None:
@@ -166,14 +166,14 @@ def require_same_base(origin: IterationFolder, found: BaseIdentity, field: str) 
     elif recorded.id != found.id:
         hint = f"--set model.id={recorded.id}, or train without {field}"
     raise BadInput(
-        f"{field}: {_origin(origin)} {recorded.shown_beside(found)}, and this "
+        f"{field}: {_origin(origin)} {recorded.shown_beside(found)}, but this "
         f"config has {found.shown_beside(recorded)}",
         hint,
     )
 
 
 def _origin(folder: IterationFolder) -> str:
-    return f"{folder} was {'trained on' if folder.number else 'evaluated as'} the base"
+    return f"{folder} was {'trained on' if folder.number else 'evaluated with'} the base"
 
 
 def _changed(folder: IterationFolder, recorded: BaseIdentity, found: BaseIdentity) -> BadInput:
@@ -186,7 +186,7 @@ def _changed(folder: IterationFolder, recorded: BaseIdentity, found: BaseIdentit
 
 
 def _not_cached(folder: IterationFolder, recorded: BaseIdentity, found: BaseIdentity) -> BadInput:
-    now = f"; found: {found.shown_beside(recorded)}" if found.commit else ""
+    now = f"; found here: {found.shown_beside(recorded)}" if found.commit else ""
     base = f"{recorded.id} (commit {recorded.commit[:_SHOWN]})"
     return BadInput(
         f"{_origin(folder)} {base}, which is not on this machine{now}",

@@ -70,7 +70,7 @@ def require_attention(implementation: str) -> None:
     if module and not is_installed(module):
         raise BadInput(
             f"model.attn_implementation: {implementation} needs the package {package}",
-            "install it, or --set model.attn_implementation=auto",
+            f"install {package}, or --set model.attn_implementation=auto",
         )
 
 

@@ -93,7 +93,7 @@ def metric_code(metric: str, root: Path) -> list[ForeignCode]:
     if not files:
         raise BadInput(
             f"evaluation.metric: there is no module {module}",
-            f"it must be a file in {root} or an installed module",
+            f"put the module into {root}, or install it",
         )
     return [ForeignCode("evaluation.metric", metric, tuple(files))]
 
@@ -135,7 +135,7 @@ def _check_inside(folder: Path, reference: str) -> None:
     path = os.path.normpath(folder / (reference.rpartition(".")[0] + ".py"))
     if not Path(path).is_relative_to(os.path.normpath(folder)):
         raise BadInput(
-            f"model.id: {folder} names code outside of its folder: {reference}",
+            f"model.id: {folder} refers to code outside the folder: {reference}",
             "copy the code into the folder and correct auto_map",
         )
 
@@ -158,7 +158,7 @@ def _hub_folder(repository: str, revision: str | None) -> Path:
     except Exception as error:  # the hub client's own errors, OSError, ValueError
         raise BadInput(
             f"model.id: cannot download the code of {repository!r} ({type(error).__name__})",
-            "check the id and the connection",
+            "check the model id and the network connection",
         ) from error
 
 

@@ -75,7 +75,7 @@ class Gpus:
         pynvml.nvmlInit()
         for index, name in enumerate(ids):
             if name.startswith(_MIG):  # NVML gives a slice neither a use nor a power
-                note(f"GPU {index} is a MIG slice, whose use cannot be read")
+                note(f"GPU {index} is a MIG slice, whose utilization cannot be read")
                 continue
             try:
                 self._handles[index] = (
@@ -84,7 +84,7 @@ class Gpus:
                     else pynvml.nvmlDeviceGetHandleByUUID(name)
                 )
             except pynvml.NVMLError as error:
-                note(f"GPU {index} is not sampled: {error}")
+                note(f"metrics of GPU {index} are not recorded: {error}")
 
     def read(self) -> dict[str, float]:
         """Returns the values of all GPUs by flat name; drops a GPU that fails."""
@@ -94,7 +94,7 @@ class Gpus:
                 own = self._read_one(handle)
             except self._nvml.NVMLError as error:
                 del self._handles[index]
-                self._note(f"GPU {index} is no longer sampled: {error}")
+                self._note(f"metrics of GPU {index} are no longer recorded: {error}")
                 continue
             values |= {gpu_metric(index, name): value for name, value in own.items()}
         return values

@@ -72,7 +72,7 @@ def evaluate_holdout(
         raise BadInput(f"{folder} is the untouched base", "name a trained iteration")
     config = with_settings(folder.read_config(), list(settings))
     if config.data.holdout is None:
-        raise BadInput(f"{folder} has no holdout", "--set data.holdout=PATH with the next run")
+        raise BadInput(f"{folder} has no holdout", "add --set data.holdout=PATH to the next run")
     trained = checked_weights(folder, is_adapter=config.lora.enabled)
     data = load_data(config, loop.root, read_source)
     if not data.holdout:

@@ -167,7 +167,7 @@ class HostedRuns:
             return [error(CheckKind.DATA, fault.message, fault.hint)]
         except Exception as fault:  # the run's edge: an error of a library ends no process
             traceback.print_exc()
-            text = f"the checks of {folder} failed: {type(fault).__name__}: {fault}"
+            text = f"the checks of {folder} could not be completed: {type(fault).__name__}: {fault}"
             return [error(CheckKind.MODEL, text, "check the model's files and the settings")]
         finally:
             if journal is not None:

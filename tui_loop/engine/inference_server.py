@@ -152,7 +152,9 @@ def with_error(status: ServerStatus, error: Exception) -> ServerStatus:
         traceback.print_exception(error)
         is_memory = isinstance(error, OutOfMemory) or is_out_of_memory(error)
         message = f"{'out of memory' if is_memory else type(error).__name__}: {first_line(error)}"
-        hint = "--set run.device=cpu, or end other programs on the device" if is_memory else ""
+        hint = (
+            "--set run.device=cpu, or end other programs that use the device" if is_memory else ""
+        )
     return msgspec.structs.replace(status, message=redacted(message), hint=redacted(hint))
 
 

@@ -56,7 +56,7 @@ def find_init_adapter(loop: LoopFolder, config: Config) -> InitAdapter | None:
     if isinstance(entry, int):
         origin = loop.existing(entry)
         found = InitAdapter(origin.adapter, str(origin), origin)
-        hint = f"run it again, or unset {FIELD}"
+        hint = f"run {origin} again, or unset {FIELD}"
         if not (origin.adapter / ADAPTER_CONFIG).exists() or not _has_weights(found):
             raise BadInput(f"{FIELD}: {origin} has no adapter on this machine", hint)
         return found
@@ -71,10 +71,10 @@ def find_init_adapter(loop: LoopFolder, config: Config) -> InitAdapter | None:
         raise BadInput(f"{FIELD}: {folder}: {reason}", hint)
     if not _has_weights(found):
         pickles = sorted(each.name for each in folder.glob("*.bin"))
-        only = f", only {', '.join(pickles)}, which could run any code" if pickles else ""
+        only = f", only {', '.join(pickles)}, which could run arbitrary code" if pickles else ""
         raise BadInput(
             f"{FIELD}: {folder} has no {ADAPTER_WEIGHTS}{only}",
-            "load it with PEFT where you trust it, and save it again with save_pretrained",
+            "if you trust the adapter, load it with PEFT and save it with save_pretrained",
         )
     return found
 
@@ -174,7 +174,7 @@ def _check_settings(adapter: InitAdapter, config: Config, base: Mapping[str, Ten
     )
     hint = f"--from {entry}, or {settings}" if isinstance(entry, int) else settings
     names = ", ".join(f"lora.{name}" for name in different)
-    raise BadInput(f"{FIELD}: {adapter.name} was trained with a different {names}", hint)
+    raise BadInput(f"{FIELD}: {adapter.name} was trained with different values of {names}", hint)
 
 
 def lora_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,10 +256,10 @@ def _check_shapes(adapter: InitAdapter, model_id: str, base: Mapping[str, Tensor
     if not other:
         return
     own, sizes = pairs[other[0]]
-    example = f"{other[0]} has {_shown(own)} in the adapter and {_shown(sizes)} in {model_id}"
+    example = f"{other[0]} is {_shown(own)} in the adapter and {_shown(sizes)} in {model_id}"
     raise BadInput(
         f"{FIELD}: {adapter.name} does not fit the base: {len(other)} of its {len(layers)} layers "
-        f"have other sizes; {example}",
+        f"have a different size; {example}",
         _base_hint(adapter.folder),
     )
 
@@ -288,5 +288,5 @@ def _shown(sizes: tuple[int, ...]) -> str:
 
 def _base_hint(folder: Path) -> str:
     base = adapter_base(folder)
-    named = f"--set model.id={base}" if base else "choose the base that it was trained on"
+    named = f"--set model.id={base}" if base else "choose the base that the adapter was trained on"
     return f"{named}, or unset {FIELD}"

@@ -72,7 +72,7 @@ def patterns(field: str, values: dict[str, Any], model: Any) -> dict[str, Any]:
         pattern = compiled(rf"(.*\.)?({key})", what, "give a name, or a regular expression")
         chosen = [each for each in names if time.found(pattern, each, what, whole=True)]
         if not chosen:
-            unmatched.append(f"{what} fits no layer of this model")
+            unmatched.append(f"{what} matches no layer of this model")
         is_plain = _PLAIN_NAME.fullmatch(key)
         found |= {key: value} if is_plain else {re.escape(each): value for each in chosen}
     if unmatched:
@@ -97,11 +97,11 @@ def adapter_problems(config: Config, model: Any) -> list[str]:
     ]
     if lora.init_lora_weights == "olora" and any(isinstance(m, Conv1D) for m in model.modules()):
         problems.append(
-            "lora.init_lora_weights: olora fits no Conv1D layers, which this model has; use pissa"
+            "lora.init_lora_weights: olora does not support Conv1D layers; use pissa for this model"
         )
     if lora.target_modules == [] and not lora.target_parameters:
         problems.append(
-            "lora.target_modules: names no layer, and no lora.target_parameters are set"
+            "lora.target_modules: the list is empty, and lora.target_parameters is not set"
         )
     return problems
 
@@ -125,24 +125,24 @@ def _output_targets(config: Config, model: Any) -> list[str]:
     if adapted and is_tied:
         problems.append(
             f"lora.target_modules: {', '.join(sorted(adapted))} shares its weight with "
-            f"{_other(adapted, (output, inputs))}, and a merged adapter would differ from the "
+            f"{_other(adapted, (output, inputs))}, so a merged model would differ from the "
             "trained one; use lora.modules_to_save"
         )
     elif output in adapted:
         problems.append(
-            f"lora.target_modules: {output} gets no adapter, because the loss is computed from "
-            f'its weight; use lora.modules_to_save=["{_tail(output)}"]'
+            f"lora.target_modules: {output} cannot have an adapter, because the loss is computed "
+            f'from its weight; use lora.modules_to_save=["{_tail(output)}"]'
         )
     named = [each for each in tokens if each and _fits(output, [each])]
     if tokens and is_tied:
         problems.append(
             f"lora.trainable_token_indices: {output} shares its weight with {inputs}, and "
-            "SFTTrainer trains that whole or not at all; use "
+            "SFTTrainer cannot train single tokens of a shared weight; use "
             f'lora.modules_to_save=["{_tail(inputs)}"] with lora.ensure_weight_tying=true'
         )
     elif named:
         problems.append(
-            f"lora.trainable_token_indices: SFTTrainer trains {output} whole or not at all; use "
+            f"lora.trainable_token_indices: SFTTrainer cannot train single tokens of {output}; use "
             f'lora.modules_to_save=["{_tail(output)}"]'
         )
     return problems
@@ -158,7 +158,7 @@ def _unknown_names(
 ) -> list[str]:
     tails = sorted({_tail(each) for each in known})
     return [
-        f"lora.{field}: {name!r} is no {kind} of this model; {kind}s: {', '.join(tails[:30])}"
+        f"lora.{field}: {name!r} is not a {kind} of this model; choose from {', '.join(tails[:30])}"
         for name in names or ()
         if not any(_fits(each, [name]) for each in known)
     ]
@@ -171,8 +171,8 @@ def _layer_numbers(lora: Lora, model: Any) -> list[str]:
     if not isinstance(count, int) or all(each < count for each in numbers):
         return []
     return [
-        f"lora.layers_to_transform: this model has {count} layers, numbered from 0; "
-        f"there is no {max(numbers)}"
+        f"lora.layers_to_transform: this model has no layer {max(numbers)}; its {count} layers are "
+        "numbered from 0"
     ]
 
 
@@ -188,7 +188,8 @@ def _token_ids(lora: Lora, model: Any) -> list[str]:
     )
     if largest < rows:
         return unknown
-    return [*unknown, f"lora.trainable_token_indices: {largest} is no token, there are {rows:,}"]
+    problem = f"lora.trainable_token_indices: {largest} is not a token id; this model has {rows:,} "
+    return [*unknown, f"{problem}tokens, numbered from 0"]
 
 
 def _small_layers(lora: Lora, model: Any) -> list[str]:
@@ -206,8 +207,8 @@ def _small_layers(lora: Lora, model: Any) -> list[str]:
     if not smallest or sizes[smallest] >= lora.r:
         return []
     return [
-        f"lora.r: {lora.r} is more than the {sizes[smallest]} dimensions of {smallest}, which "
-        f"lora.init_lora_weights = {lora.init_lora_weights} decomposes"
+        f"lora.r: {lora.r} is too high for lora.init_lora_weights = {lora.init_lora_weights}: "
+        f"{smallest} has only {sizes[smallest]} dimensions"
     ]
 
 

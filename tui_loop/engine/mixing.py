@@ -30,7 +30,7 @@ def mixed_rows(rows: Sequence[Row], data: Data) -> Sequence[Row]:
     empty = [name for name, found in places.items() if not found]
     if empty:
         raise BadInput(
-            f"data.train.{empty[0]}: none of its rows are left for training",
+            f"data.train.{empty[0]}: no row of this source is left for training",
             "add rows, raise data.max_train_rows, or leave the source out",
         )
     mixed = interleave_datasets(

@@ -74,7 +74,7 @@ def find_model(model_id: str, root: Path) -> ModelSource:
     if not is_hub_id(model_id):
         raise BadInput(
             f"model.id: {model_id!r} is neither a folder nor a hub id",
-            "--model tiny, --model smollm2, a folder, a .gguf file, or ORG/NAME",
+            "use --model tiny, --model smollm2, a folder, a .gguf file, or a hub id ORG/NAME",
         )
     return ModelSource(model_id, is_local=False)
 
@@ -126,7 +126,7 @@ def _check_hub_model(model_id: str, revision: str | None) -> None:
         raise BadInput(
             f"model.id: {model_id!r} is not on this machine and could not be downloaded from the "
             f"hub ({type(error).__name__}){guess}",
-            "check the id; --model tiny and --model smollm2 need no hub",
+            "check the id; --model tiny and --model smollm2 work without the hub",
         ) from error
     if faults := _hub_faults(model_id, revision):
         raise _bad_model(model_id, faults)
@@ -137,7 +137,7 @@ def _hub_faults(model_id: str, revision: str | None) -> list[ModelFault]:
     if os.environ.get("HF_HUB_OFFLINE"):
         folder = hub_folder(model_id, revision)
         faults = folder_faults(folder) if folder is not None else []
-        hint = "connect to the hub, whose cache on this machine may have only a part of the model"
+        hint = "connect to the hub: the cache on this machine may have only a part of the model"
         return [msgspec.structs.replace(each, hint=hint) for each in faults]
     from huggingface_hub import HfApi
 

@@ -115,15 +115,17 @@ def load_tokenizer(config: Config, source: ModelSource) -> PreTrainedTokenizerBa
     from transformers import AutoTokenizer
 
     arguments = pretrained_arguments(config, source)
-    with damaged_files(config, "its tokenizer cannot be loaded"):
+    with damaged_files(config, "the tokenizer cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(source.name, **arguments)
     eos = config.other.get(EOS)
     if eos is not None:
         if eos not in tokenizer.get_vocab():
             special = ", ".join(one_line(each, 20) for each in tokenizer.all_special_tokens[:8])
             raise BadInput(
-                f"training.eos_token: {eos!r} is no token of {config.model.id}",
-                f"one of its tokens, such as {special}" if special else "one of its tokens",
+                f"training.eos_token: {eos!r} is not a token of {config.model.id}",
+                f"choose one of its tokens, such as {special}"
+                if special
+                else "choose one of its tokens",
             )
         tokenizer.eos_token = eos
     if tokenizer.pad_token is None:
@@ -190,7 +192,7 @@ def generation_ends(config: Config, source: ModelSource) -> tuple[int, ...]:
     gguf = arguments.pop("gguf_file", None)
     if gguf is None:
         with (
-            damaged_files(config, "its generation_config.json cannot be used"),
+            damaged_files(config, "the file generation_config.json cannot be used"),
             contextlib.suppress(OSError),  # it has no such file, or none that is JSON
         ):
             return end_ids(GenerationConfig.from_pretrained(source.name, **arguments).eos_token_id)
@@ -234,7 +236,7 @@ def choose_device(device: str) -> str:
     if device == "auto":
         return next(name for name, is_available in availability.items() if is_available)
     if not availability[device]:
-        raise BadInput(f"run.device: this machine has no {device}", "--set run.device=auto")
+        raise BadInput(f"run.device: this machine has no {device} device", "--set run.device=auto")
     return device
 
 

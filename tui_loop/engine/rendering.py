@@ -131,7 +131,7 @@ class Renderer:
         if shape == "messages" and (is_off or not has_template):
             reason = "data.chat_template is off" if is_off else f"{config.model.id} has none"
             raise BadInput(
-                f"conversations need a chat template, and {reason}",
+                f"conversations need a chat template, but {reason}",
                 "choose an instruct model, or --set data.chat_template=FILE",
             )
         self.template: ChatTemplate | None = None
@@ -343,8 +343,8 @@ class Renderer:
             template = choose_template(self._tokenizer, sample, recorded)
         if any(row.uses_tools for row in rows) and not template.can_call_tools():
             raise BadInput(
-                f"{self._config.model.id}: its chat template cannot express tools and their calls",
-                "choose a model whose template can, or --set data.chat_template=FILE",
+                f"{self._config.model.id}: its chat template does not support tool calls",
+                "choose a model whose template supports it, or --set data.chat_template=FILE",
             )
         return template
 
@@ -366,7 +366,7 @@ class Renderer:
         if row.messages:
             if row.uses_tools:
                 raise BadInput(
-                    f"{row.place}: tools need a chat template, and "
+                    f"{row.place}: tools need a chat template, but "
                     f"{self._config.model.id} has none",
                     "choose an instruct model, or --set data.chat_template=FILE",
                 )

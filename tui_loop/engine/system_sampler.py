@@ -60,7 +60,7 @@ class SystemSampler:
         self._ending.set()
         self._thread.join(END_SECONDS)
         if self._thread.is_alive():
-            self._note("the samples of the machine ended early: a reading has not returned")
+            self._note("system metrics ended early: a reading did not return")
         with self._lock:
             self._is_over = True
 
@@ -84,7 +84,7 @@ class SystemSampler:
             if self._gpus is not None:
                 self._gpus.close()
         except Exception as error:  # an edge: samples are no condition of a run
-            self._note(f"the machine is no longer sampled: {type(error).__name__}: {error}")
+            self._note(f"system metrics are no longer recorded: {type(error).__name__}: {error}")
 
     def _read_gpus(self) -> dict[str, float]:
         """Returns the values of the GPUs; after a fault of NVML they are left out for good."""
@@ -103,7 +103,7 @@ class SystemSampler:
                 return values
             reason = f"NVML took {seconds:.0f} s"
         self._gpu_ids = []
-        self._note(f"GPUs are not sampled: {reason}")
+        self._note(f"GPU metrics are not recorded: {reason}")
         return {}
 
     def _note(self, text: str) -> None:
@@ -141,7 +141,7 @@ class Machine:
             return reading()
         except Exception as error:  # psutil parses files that each system writes differently
             name = reading.__name__.strip("_")
-            self._note(f"{name} is not sampled: {type(error).__name__}: {error}")
+            self._note(f"metrics of {name} are not recorded: {type(error).__name__}: {error}")
             return {}
 
     def _cpu(self) -> dict[str, float]:

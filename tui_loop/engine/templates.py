@@ -226,7 +226,7 @@ def read_template(entry: str, root: Path) -> str | None:
     if entry in (AUTO, OFF):
         return None
     path = resolved(entry, root)
-    hint = f"{AUTO}, {OFF}, or the path of a file with a chat template"
+    hint = f"use {AUTO}, {OFF}, or the path of a file with a chat template"
     try:
         with path.open("rb") as file:
             content = file.read(TEMPLATE_BYTES + 1)

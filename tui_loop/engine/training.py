@@ -139,7 +139,9 @@ def _make_trainer(run: Run, prepared: Prepared) -> tuple[LoopTrainer, JournalCal
     trainable = [each for each in trainer.model.parameters() if each.requires_grad]
     run.outcome.sizes["trainable"] = sum(each.numel() * each.element_size() for each in trainable)
     if rows.left_out:
-        run.warn("training", f"{rows.left_out} training rows have no token to train on: left out")
+        run.warn(
+            "training", f"{rows.left_out} training rows have no token to train on and are left out"
+        )
     dropped = len(rows.dataset) - len(trainer.train_dataset)
     if dropped > 0 and not config.training.packing:
         run.warn(
@@ -159,7 +161,7 @@ def _require_trained_tokens(rows: TrainingRows) -> None:
     if not len(rows.dataset):
         raise BadInput(
             "data.train: no row has a token to train on",
-            "check the weights of the turns, or --set data.train_on=all",
+            "check the field weight of the turns, or --set data.train_on=all",
         )
 
 
@@ -189,7 +191,7 @@ def _require_a_step(run: Run, trainer: LoopTrainer) -> None:
     if run.control.stop_requested:
         raise StopRequested
     raise BadInput(
-        "training made no optimizer step: the training rows gave no batch",
+        "training made no optimizer step: the training rows produced no batch",
         command("check", run.folder.loop.name),
     )
 
@@ -257,7 +259,7 @@ def _save_last_good(
     run.outcome.metrics["weights_step"] = step
     if step is not None:
         save_weights(run, prepared, trainer)
-        run.info(f"saved the weights of step {step}, the last sound ones")
+        run.info(f"saved the weights of step {step}, from before the divergence")
 
 
 def _training_metrics(run: Run, trainer: LoopTrainer, callback: JournalCallback) -> dict[str, Any]:

@@ -46,7 +46,9 @@ def checked_weights(folder: IterationFolder, *, is_adapter: bool) -> Path:
     adapter = folder.adapter
     if not has_weights(folder):
         if (state := iteration_of(folder).state) in LIVE:
-            raise BadInput(f"{folder} is {state}: its weights are saved at its end", "wait for it")
+            raise BadInput(
+                f"{folder} is {state}: the weights are saved when the run ends", "wait for the end"
+            )
         raise BadInput(
             f"{folder} has no weights on this machine",
             f"copy {adapter} from the machine that trained it (git does not track it)",

@@ -207,7 +207,7 @@ ACTIONS: tuple[Action, ...] = (
         "workbench",
         "edit",
     ),
-    Action("loop.ask", "g m", "examples.ask_models", "ask the models a prompt", "workbench"),
+    Action("loop.ask", "g m", "examples.ask_models", "send a prompt to the models", "workbench"),
     Action(
         "loop.training",
         "g t",
@@ -286,7 +286,7 @@ ACTIONS: tuple[Action, ...] = (
         "failures.again",
         "g n",
         "screen.call('examples', 'regenerate')",
-        "generate them again with other settings",
+        "generate the listed examples again",
         "failures",
     ),
     Action("log.level", "f", "next_level", "all, no steps, warnings", "log", "level"),
@@ -319,7 +319,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("example.reasoning", "space", "reasoning", "unfold or fold the reasoning", "example"),
     Action("example.nearest", "g t", "nearest", "nearest training rows", "example", "nearest"),
     Action(
-        "example.annotate", "a", "app.leader('a')", "annotate it, in a menu", "example", "annotate"
+        "example.annotate",
+        "a",
+        "app.leader('a')",
+        "annotate the example, in a menu",
+        "example",
+        "annotate",
     ),
     Action(
         "example.accept",
@@ -346,7 +351,7 @@ ACTIONS: tuple[Action, ...] = (
         "example",
     ),
     Action("example.comment", "a n", "comment", "write a note", "example", "note"),
-    Action("example.ask", "g m", "ask", "ask the models its prompt", "example", "ask"),
+    Action("example.ask", "g m", "ask", "send its prompt to the models", "example", "ask"),
     Action("example.edit", "e", "edit_file", "edit its line in the data file", "example"),
     Action("example.copy", "y", "copy", "copy it", "example", "copy"),
     Action("breakdown.also", "space", "also", "filter by it too", "breakdown", "and this"),
@@ -375,7 +380,7 @@ ACTIONS: tuple[Action, ...] = (
         "patterns.part",
         "tab",
         "part",
-        "to the iterations of the pattern, and back",
+        "move to the pattern's iterations, or back",
         "patterns",
         "its iterations",
     ),
@@ -390,7 +395,7 @@ ACTIONS: tuple[Action, ...] = (
         "queue replicates",
     ),
     Action("progress.copy", "y", "copy", "copy it", "progress", "copy"),
-    Action("progress.read", "tab", "read", "to the full text, and back", "progress", "in full"),
+    Action("progress.read", "tab", "read", "move to the full text, or back", "progress", "in full"),
     Action("asking.ask", "enter", "ask", "ask it", "asking", "ask"),
     Action("asking.drop", "ctrl+g", "drop", "cancel the open requests", "asking", "cancel"),
     Action("asking.up", "pageup", "scroll(-1)", "a page up", "asking", "back"),
@@ -402,16 +407,16 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("queue.undo", "u", "undo", "undo the removal", "queue", "undo"),
     Action("queue.run", "r", "run", "run all drafts in the background (asks)", "queue", "run all"),
-    Action("queue.read", "tab", "read", "the draft in full, and back", "queue", "in full"),
+    Action("queue.read", "tab", "read", "move to the full draft, or back", "queue", "in full"),
     Action("training.edit", "e", "edit_file", "edit its line in the data file", "training", "edit"),
     Action("training.copy", "y", "copy", "copy it", "training", "copy"),
-    Action("training.read", "tab", "read", "the row in full, and back", "training", "in full"),
+    Action("training.read", "tab", "read", "move to the full row, or back", "training", "in full"),
     Action("again.copy", "y", "copy", "copy it", "again", "copy"),
-    Action("again.read", "tab", "read", "the row in full, and back", "again", "in full"),
+    Action("again.read", "tab", "read", "move to the full row, or back", "again", "in full"),
     Action(
         "ready.look", "r", "evaluate_holdout", "evaluate the holdout (asks)", "ready", "holdout"
     ),
-    Action("ready.read", "tab", "read", "the criterion in full, and back", "ready", "in full"),
+    Action("ready.read", "tab", "read", "move to the full criterion, or back", "ready", "in full"),
     Action(
         "check.previous",
         "left_square_bracket",
@@ -435,7 +440,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("new.down", "down", "move(1)", "choice below, or field below", "new"),
     Action("new.next", "tab", "step(1)", "next field", "new", "next field"),
     Action("new.previous", "shift+tab", "step(-1)", "previous field", "new"),
-    Action("new.skip_rows", "ctrl+r", "skip_rows", "leave unusable rows out or not", "new"),
+    Action(
+        "new.skip_rows", "ctrl+r", "skip_rows", "leave unusable rows out, or refuse them", "new"
+    ),
     Action("new.page_up", "pageup", "page(-1)", "a page up, below the fields", "new"),
     Action("new.page_down", "pagedown", "page(1)", "a page down, below the fields", "new", "rows"),
 )

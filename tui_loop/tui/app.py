@@ -238,7 +238,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         if found is None:
             self.notify("There is nothing to search here.")
         elif not search:
-            self.notify("Nothing has been searched for yet. / searches.")
+            self.notify("Nothing has been searched for yet. {app.search} searches.")
         else:
             search.find_in(found.texts())
             place = found.search_place
@@ -354,11 +354,12 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         """
         if hosted := self.backend.hosted():
             self.notify(
-                f"{hosted} is running here and would stop too. D quits and leaves it running."
+                f"{hosted} is running here and would stop too. {{run.detach}} quits and leaves it "
+                "running."
             )
             return
         if not self._can_stop():
-            self.notify("Cannot suspend: no shell is waiting for this terminal. q quits.")
+            self.notify("Cannot suspend: no shell is waiting for this terminal. {app.quit} quits.")
             return
         super().action_suspend_process()
 

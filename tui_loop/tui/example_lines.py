@@ -256,7 +256,7 @@ def _generation(detail: ExampleDetail) -> str:
     limit = f" of {detail.max_new_tokens}" if detail.max_new_tokens is not None else ""
     end = f"stopped at the limit{limit}" if example.truncated else "ended before the limit"
     cut = (
-        f"; {example.prompt_cut} tokens of the prompt's start were cut"
+        f"; {example.prompt_cut} tokens were cut from the start of the prompt"
         if example.prompt_cut
         else ""
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tui_loop.core.compare.best import BEST_SIGN, Best
@@ -15,6 +16,7 @@ from tui_loop.core.record.system_summary import system_words
 from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import brief, brief_number, duration, percent, silence
 from tui_loop.tui.cells import fit, flat
+from tui_loop.tui.keys import with_keys
 from tui_loop.tui.widgets.styled_lines import Span
 
 PERCENT = ("score", "macro_f1")
@@ -38,6 +40,9 @@ SIGNS = {
     "unreadable": ("✗ unreadable", "bad"),
 }
 
+NO_REASON = "no reason given yet: {iterations.why} writes one"
+ON_THE_DRAFT = " {run.start} runs the draft. {pane.config} edits it."
+
 
 def state_part(iteration: Iteration, snapshot: LoopSnapshot) -> Span:
     """Returns the state of an unfinished iteration in short, with the share of its steps."""
@@ -57,20 +62,24 @@ def state_part(iteration: Iteration, snapshot: LoopSnapshot) -> Span:
     return text, style
 
 
-def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> list[list[Span]]:
+def note_on(
+    snapshot: LoopSnapshot, iteration: Iteration | None, width: int, keymap: Mapping[str, str]
+) -> list[list[Span]]:
     """The reason of an iteration, its error or result and its verdict; None is the draft.
 
-    `width`: cells of a line; 0 while it is not known, when nothing is cut.
+    `width`: cells of a line; 0 while it is not known, when nothing is cut. `keymap`: the keys that
+    the user has changed.
     """
     reason = REASON_LINES * (width - REASON_INDENT - 4)  # words do not fill a line
     longest = reason if width > REASON_INDENT + 4 else 2_000
     if iteration is None:
         if snapshot.draft is None:
             return [[(" ✗ ", "bad"), (snapshot.draft_problem or snapshot.problem, "bad")]]
-        why = snapshot.draft.why or "no reason given yet: a writes one"
+        why = snapshot.draft.why or with_keys(NO_REASON, keymap)
         because = [(" because: ", "muted"), (flat(why, longest), "")]
-        return [because, [(" r runs the draft. 2 edits it.", "muted")]]
+        return [because, [(with_keys(ON_THE_DRAFT, keymap), "muted")]]
     lines: list[list[Span]] = []
+    resume: Span = (with_keys("{run.resume}", keymap), "accent")
     because = [(" because: ", "muted"), (flat(iteration.decision, longest), "")]
     if iteration.error:  # the next action comes before a reason that is history
         message = str(iteration.error.get("message") or "")
@@ -83,13 +92,12 @@ def note_on(snapshot: LoopSnapshot, iteration: Iteration | None, width: int) -> 
         if reached := reached_words(iteration):
             lines.append([(f" {reached}", "muted")])
     elif iteration.state in RESUMABLE:
-        reached = reached_words(iteration) or f"{iteration.state} before its first step"
-        resumes = " resumes from the newest checkpoint."
-        lines.append([(f" {reached}: ", "muted"), ("R", "accent"), (resumes, "muted")])
+        reached = reached_words(iteration)
+        state = reached or f"{iteration.state} before its first step"
+        resumes = " resumes from the newest checkpoint." if reached else " starts it again."
+        lines.append([(f" {state}. ", "muted"), resume, (resumes, "muted")])
     elif iteration.state == "queued" and snapshot.live is None:
-        lines.append(
-            [(" It has not started. ", "muted"), ("R", "accent"), (" starts it.", "muted")]
-        )
+        lines.append([(" It has not started. ", "muted"), resume, (" starts it.", "muted")])
     if iteration.decision:
         lines.append(because)
     if compared := snapshot.comparisons.get(iteration.number):
@@ -145,7 +153,8 @@ def detail_lines(
     iteration: Iteration,
     compared: Comparison | None,
     notes: str,
-    best: Best | None = None,
+    best: Best | None,
+    keymap: Mapping[str, str],
 ) -> list[list[Span]]:
     """The iteration as lines to read; `best`: the best config of its loop."""
     origin = "" if iteration.parent is None else f", from {iteration.parent}"
@@ -177,7 +186,7 @@ def detail_lines(
         lines += [[], [(f"took {duration(iteration.duration_s)}, {attempts}", "muted")]]
         if iteration.system is not None:
             lines.append([(system_words(iteration.system), "muted")])
-    lines += [[], [("notes", "strong"), ("  e edits them", "muted")]]
+    lines += [[], [("notes", "strong"), (with_keys("  {loop.edit} edits them", keymap), "muted")]]
     lines.append([(notes or "(none yet)", "" if notes else "muted")])
     return lines
 

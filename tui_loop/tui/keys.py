@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
@@ -66,7 +67,7 @@ def leader_actions(
     return list(found.items())
 
 
-def keys_of(action: Action, keymap: dict[str, str]) -> list[str]:
+def keys_of(action: Action, keymap: Mapping[str, str]) -> list[str]:
     """The keys that an action has, as people write them: `?`, `ctrl+p`, `N`."""
     names = keymap.get(action.id, action.keys).split(",")
     return [_shown(name.strip()) for name in names if name.strip()]
@@ -75,6 +76,25 @@ def keys_of(action: Action, keymap: dict[str, str]) -> list[str]:
 def _shown(name: str) -> str:
     head, plus, last = name.rpartition("+")
     return f"{head}{plus}{_SIGNS.get(last, last)}"
+
+
+PALETTE = "the command palette"
+"""What a text names in place of a key that the user has removed."""
+
+_ID = re.compile(r"\{([a-z]+\.[a-z_]+)\}")
+
+
+def with_keys(text: str, keymap: Mapping[str, str]) -> str:
+    """Returns `text` with the first key of each action that it names: `{run.start} runs it`.
+
+    `keymap` has the keys that the user has changed. Other braces stay as they are.
+    """
+    return _ID.sub(lambda found: _key_named(found, keymap), text)
+
+
+def _key_named(found: re.Match[str], keymap: Mapping[str, str]) -> str:
+    action = BY_ID.get(found[1])
+    return found[0] if action is None else next(iter(keys_of(action, keymap)), PALETTE)
 
 
 ACTIONS_OF: Mapping[str, tuple[str, ...]] = {
@@ -114,7 +134,7 @@ ACTIONS_OF: Mapping[str, tuple[str, ...]] = {
 """The actions to take, in order, for a command with its first option."""
 
 
-def in_keys(text: str, keymap: dict[str, str]) -> str:
+def in_keys(text: str, keymap: Mapping[str, str]) -> str:
     """Returns `text` with the keys for each command that it names: `press C, then ]`.
 
     `keymap` has the keys that the user has changed. A command without a key stays a command, with
@@ -123,7 +143,7 @@ def in_keys(text: str, keymap: dict[str, str]) -> str:
     return rendered(text, lambda name, arguments: _keys(name, arguments, keymap))
 
 
-def _keys(name: str, arguments: str, keymap: dict[str, str]) -> str:
+def _keys(name: str, arguments: str, keymap: Mapping[str, str]) -> str:
     option = next((word for word in arguments.split() if word.startswith("--")), "")
     keys = [
         keys_of(BY_ID[action], keymap) for action in ACTIONS_OF.get(f"{name} {option}".strip(), ())

@@ -11,6 +11,8 @@ from textual.app import App
 from textual.notifications import Notification
 from textual.screen import Screen
 
+from tui_loop.tui.keys import with_keys
+
 Severity = Literal["information", "warning", "error"]
 
 MAX_MESSAGES = 200
@@ -30,7 +32,8 @@ class Message(msgspec.Struct):
 class MessageLine(App[None]):
     """An app that shows the newest message in one line, over the frame above the footer.
 
-    A message disappears with its screen, after some seconds, or with esc.
+    A message disappears with its screen, after some seconds, or with esc. It names a key by the
+    id of its action: `{run.start} runs the draft`.
     """
 
     CSS = """
@@ -50,6 +53,8 @@ class MessageLine(App[None]):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        self.keys: dict[str, str] = {}
+        """The keys that the user has changed, by the id of the action."""
         self.message_history: deque[Message] = deque(maxlen=MAX_MESSAGES)
         self._shown_on: dict[str, Screen[Any]] = {}
         self._place = ""
@@ -63,6 +68,7 @@ class MessageLine(App[None]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
+        message = with_keys(message, self.keys)
         last = self.message_history[-1] if self.message_history else None
         if last is not None and (last.text, last.severity) == (message, severity):
             last.count, last.t = last.count + 1, time.time()

@@ -129,6 +129,8 @@ class Memory:
             write_atomically(self._path, text, is_durable=False)  # a key must not wait for a disk
 
     def _read(self) -> dict[str, Any]:
+        if not self._path.is_file():  # reading a pipe would never end
+            return {}
         try:
             values = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):

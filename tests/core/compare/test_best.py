@@ -64,7 +64,7 @@ def test_a_lucky_run_is_no_better_than_its_config_wherever_the_best_is_told(
     assert history.best is not None
     assert history.best.number == 2
     assert best_summary(history.best_runs) == (
-        "The best is 2: score 85%, eval loss 0.500, the mean of runs 2, 5."
+        "The best iteration is 2: score 85%, eval loss 0.500, the mean of runs 2, 5."
     )
     report = report_of(loop)
     assert (report.best, report.best_runs) == (2, (2, 5))
@@ -94,7 +94,10 @@ def test_what_is_trained_on_is_ranked_by_the_score_and_not_by_the_loss(
     assert progress.best == 1
     assert [each.best for each in progress.points] == [None, 1, 1]
     assert [each.differs for each in progress.points] == [("loss",), ("loss",), ()]
-    assert otherwise_words(progress) == "eval loss over other tokens than the newest one's: 0, 1"
+    assert (
+        otherwise_words(progress)
+        == "eval loss not comparable, since computed over different tokens: 0, 1"
+    )
     assert "losses are not comparable" in differs_words(progress.points[1])
     assert differs_words(progress.points[2]) == ""
     by_loss = [replace(each, metrics={"eval_loss": 0.1 * each.number}) for each in iterations]
@@ -111,7 +114,8 @@ def test_another_evaluation_is_not_ranked_though_it_has_a_score(
     progress = ProgressReader(LoopReader(loop)).poll()
     assert progress.best == 2
     assert otherwise_words(progress) == (
-        "evaluated differently from the newest one, not comparable: 0, 1 (lengths, loss)"
+        "not comparable, since evaluated differently from the newest iteration: "
+        "0, 1 (lengths, loss)"
     )
 
 

@@ -136,7 +136,7 @@ def test_an_identical_rerun_with_the_same_results_is_called_identical(
     )
     assert claim_words(same)[-1] == (
         "no change:",
-        "both have the same config, rows and seed, and gave the same results",
+        "both runs have the same config, rows and seed, and gave the same results",
     )
     assert not other.is_identical  # the same seed, and the machine made a difference
     assert brief_delta(other).endswith("noise")
@@ -250,7 +250,7 @@ def test_scores_by_different_metrics_are_not_compared(
     assert result.p_value is None
     assert (result.fixed, result.broken) == ([], [])
     assert result.claim == "no difference shown"
-    assert any("different metrics" in notice for notice in result.notices)
+    assert any("metrics differ" in notice for notice in result.notices)
 
 
 def with_losses(
@@ -357,11 +357,11 @@ def test_a_loss_that_is_not_finite_or_over_other_tokens_is_left_out_and_said(
     with_losses(finished([1.0] * 5, "r=4"), example, [0.5, "NaN", "Infinity", 1.0, 1e300])
     result = compare(loop, 1, 2)
     assert (result.loss, result.loss_examples) == (paired_interval([1.0], [0.5]), 1)
-    assert result.notices == ["4 examples without a finite loss in both: left out of the loss"]
+    assert result.notices == ["4 examples left out of the loss: not finite in both"]
     with_losses(finished([1.0] * 5, "r=2"), example, [1.0] * 5, tokens=2)
     result = compare(loop, 1, 3)
     assert (result.loss, result.loss_examples) == (None, 0)
-    assert result.notices == ["5 examples have different token counts: left out of the loss"]
+    assert result.notices == ["5 examples left out of the loss: token counts differ"]
 
 
 def test_without_any_loss_nothing_is_said_of_it(

@@ -68,7 +68,7 @@ def test_without_an_evaluation_configs_and_metrics_are_still_compared(
     finished([0.0, 1.0])
     finished([0.0, 1.0], "r=4").examples.unlink()
     found = contrast(loop, 1, 2)
-    assert found.comparison.notices == ["2 has no evaluated examples"]
+    assert found.comparison.notices == ["iteration 2 has no evaluated examples"]
     assert found.comparison.config == {"lora.r": (16, 4)}
     assert found.comparison.metrics["score"] == (0.5, 0.5)
     assert (found.causes, len(found.fixed), len(found.failing)) == ([], 0, 0)

@@ -66,7 +66,7 @@ def test_answers_that_broke_together_are_one_loss_and_no_regression(
     finished(scores_of(*range(4, 10)), conversations=CONVERSATIONS)
     finished(scores_of(*range(7, 10)), conversations=CONVERSATIONS)
     text, is_worse = regression_of(compare(loop, 0, 1))
-    assert text == "0 fixed, 24 broken answers in 4 conversations of 10 (p = 0.12)"
+    assert text == "0 fixed, 24 broken answers in 4 conversations of 10 in all (p = 0.12)"
     assert is_worse is False
     assert regression_of(compare(loop, 0, 2))[1] is True
 
@@ -166,7 +166,7 @@ def test_the_paired_table_of_a_holdout_has_the_test_over_conversations(
     assert (table.both, table.broken, table.changed_groups) == (3, 9, 3)
     assert table.p_value == pytest.approx(mcnemar(0, 3))
     assert worse_than_base(table) == (
-        "against the base 0 fixed, 9 broken answers in 3 conversations (p = 0.25)",
+        "compared with the base: 0 fixed, 9 broken answers in 3 conversations (p = 0.25)",
         False,
     )
 
@@ -196,7 +196,8 @@ def test_without_scores_losses_are_compared_over_conversations(
     assert result.loss is not None
     assert not result.loss.excludes_zero
     assert regression_of(result) == (
-        f"loss +0.10 ±{result.loss.half_width:.2f} a token over 40 answers of 4 conversations",
+        f"loss +0.10 ±{result.loss.half_width:.2f} nats per token over 40 answers of "
+        "4 conversations",
         False,
     )
     pair = ProgressReader(LoopReader(loop)).poll().pairs[0]
@@ -265,5 +266,5 @@ def test_a_holdout_counts_repeats_once(example: Callable[..., Example]) -> None:
     table = table_of(rows, [msgspec.structs.replace(each, passed=False) for each in rows])
     assert (table.broken, table.changed_groups, table.unit) == (40, 4, "distinct input")
     assert worse_than_base(table)[0].startswith(
-        "against the base 0 fixed, 40 broken examples of 4 distinct inputs"
+        "compared with the base: 0 fixed, 40 broken examples of 4 distinct inputs"
     )

@@ -97,7 +97,7 @@ def test_terms_select_iterations(text: str, numbers: list[int]) -> None:
         ("is:", "is: has no value"),
         ("scroe>70", "no such term, did you mean score?"),
         ("score>high", "high is not a number"),
-        ("score>", "nothing is not a number"),
+        ("score>", "a number is missing"),
         ("sate:failed", "no such term, did you mean state?"),
         ("score>٣", "is not a number"),
     ],

@@ -82,7 +82,7 @@ def test_runs_that_differ_in_the_seed_alone_are_one_config_with_a_spread(
     assert second.score.deviation is None
     assert progress.best == 1
     assert replicate_words(progress) == [
-        "runs 1, 2, 3 are one config: score 62% (sd 2.8 points over 2 runs), "
+        "runs 1, 2, 3 have the same config: score 62% (sd 2.8 points over 2 runs), "
         "eval loss 0.500 (sd 0.000 over 2 runs)"
     ]
 
@@ -93,18 +93,18 @@ def test_where_nothing_is_known_of_training_noise_a_first_repeat_of_both_is_sugg
     lasts(finished(passing(60)), 30)
     lasts(finished(passing(75), "lora.r=4", parent=1), 60)
     (pair,) = look(loop).pairs
-    assert pair.about == "the runner-up and its parent"
+    assert pair.about == "its parent and the runner-up"
     assert pair.claim == "consistent with better"
     assert pair.commands == (
         "`tui-loop run intents --from 1 --repeat 1`",
         "`tui-loop run intents --from 2 --repeat 1`",
     )
     assert pair_words(pair) == (
-        "2 against 1, the runner-up and its parent: +15 ±7 points over 100 examples, "
-        "consistent with better (one run of each)"
+        "2 against 1, its parent and the runner-up: +15 ±7 points over 100 examples, "
+        "consistent with better (one run of each config)"
     )
     assert reach_words(pair) == (
-        "2 more runs would tell it from training noise, or show how large the noise is, some 1m 30s"
+        "2 more runs would show whether the difference is training noise (about 1m 30s)"
     )
 
 
@@ -149,7 +149,10 @@ def test_a_gap_within_the_noise_of_the_examples_asks_for_examples_not_for_runs(
     assert pair.reach.runs is None
     assert pair.reach.examples is not None
     assert 1000 < pair.reach.examples < 2000
-    assert "more runs cannot decide it: the gap is within the noise of 100" in reach_words(pair)
+    assert (
+        "more runs cannot decide which is better: the gap is within the noise of 100"
+        in reach_words(pair)
+    )
 
 
 def test_equal_configs_are_not_worth_deciding_and_the_base_takes_no_repeat(
@@ -178,7 +181,9 @@ def test_what_was_measured_otherwise_is_shown_but_not_compared(
     assert progress.points[0].score is not None
     assert progress.best == 3
     assert [each.number for each in progress.tried] == [2, 3]
-    assert otherwise_words(progress).endswith("not comparable: 1 (lengths)")
+    assert otherwise_words(progress) == (
+        "not comparable, since evaluated differently from the newest iteration: 1 (lengths)"
+    )
 
 
 def test_without_a_score_the_loss_ranks_and_is_compared(
@@ -202,7 +207,7 @@ def test_without_a_score_the_loss_ranks_and_is_compared(
     (pair,) = progress.pairs
     assert pair.by_loss
     assert pair.claim == "consistent with worse"
-    assert "nats a token" in pair_words(pair)
+    assert "nats per token" in pair_words(pair)
 
 
 def test_a_loop_without_iterations_has_nothing_to_tell(loop: LoopFolder) -> None:

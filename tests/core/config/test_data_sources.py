@@ -69,13 +69,13 @@ def test_a_weight_is_unset() -> None:
         ([CHATS, "data.train.chats.weight=0"], "data.train.chats.weight: must be a number above 0"),
         ([CHATS, "data.train.chats.max_rows=0"], "chats.max_rows: must be a whole number"),
         ([CHATS, "data.train.chats.columns.promt=q"], "chats.columns.promt: no such role"),
-        ([CHATS, ORDERS, "data.train.chats.weight=2"], "give a weight to each source, or to none"),
-        (["data.train.my chats=chats.jsonl"], "data.train.my chats: the name of a source has"),
+        ([CHATS, ORDERS, "data.train.chats.weight=2"], "give a weight to all sources, or to none"),
+        (["data.train.my chats=chats.jsonl"], "data.train.my chats: a source name has"),
         (["data.train={}"], "data.train: must name at least one source"),
         (["data.train={chats = 1}"], "data.train.chats: must be a path or a table"),
         (
             ["data.eval.chats=chats.jsonl", "data.eval.chats.weight=2"],
-            "data.eval: evaluation rows have no weights",
+            "data.eval: evaluation sources cannot have weights",
         ),
     ],
 )

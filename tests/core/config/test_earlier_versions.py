@@ -44,5 +44,5 @@ def test_tables_of_today_are_left_alone() -> None:
 @pytest.mark.parametrize("name", ["assistant_only_loss", "completion_only_loss"])
 def test_the_old_fields_cannot_be_set_and_point_to_the_new_one(name: str) -> None:
     for key in (name, f"training.{name}"):
-        with pytest.raises(ConfigError, match=rf"training\.{name}: cannot be set, see data"):
+        with pytest.raises(ConfigError, match=rf"training\.{name}: cannot be set \(use data"):
             with_settings(Config(), [f"{key}=true"])

@@ -37,7 +37,7 @@ def test_no_field_is_in_two_tables(one: str, two: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(OWNED_LORA_FIELDS))
 def test_a_field_that_cannot_be_set_is_refused_with_its_reason(name: str) -> None:
-    assert problems(f"lora.{name}=1") == [f"lora.{name}: cannot be set, {OWNED_LORA_FIELDS[name]}"]
+    assert problems(f"lora.{name}=1") == [f"lora.{name}: cannot be set ({OWNED_LORA_FIELDS[name]})"]
 
 
 def test_a_further_field_is_a_key_of_its_group_everywhere() -> None:
@@ -89,9 +89,9 @@ def test_initializations_without_a_pass_over_the_data_are_taken(value: object) -
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("eva", "eva needs a pass over the data before training"),
-        ("corda", "corda needs a pass over the data before training"),
-        ("loftq", "loftq quantises the base itself, so that the adapter fits no saved base"),
+        ("eva", "must be an initialization that needs no pass over the data"),
+        ("corda", "must be an initialization that needs no pass over the data"),
+        ("loftq", "must be an initialization that does not quantise the base model"),
         (
             "pissa_niter_x",
             "must be one of true, false, gaussian, orthogonal, mica, olora, pissa, pissa_niter_N",
@@ -112,11 +112,11 @@ def test_conflicts_are_given_at_once() -> None:
         "lora_bias=true",
         "layers_pattern='(a+)+'",
     ) == [
-        "lora.layers_to_transform: needs all-linear or a list of names as lora.target_modules",
-        "lora.layers_pattern: must be a name or a list of names, without signs",
-        f"{INIT}: pissa needs a base that is not quantised",
+        "lora.layers_to_transform: lora.target_modules must be all-linear or a list of names",
+        "lora.layers_pattern: must be a name or a list of names (letters, digits, _ and .)",
+        f"{INIT}: pissa needs a base model that is not quantised",
         f"{INIT}: pissa does not work with lora.use_dora",
-        "lora.lora_bias: needs lora.init_lora_weights of true or false",
+        "lora.lora_bias: lora.init_lora_weights must be true or false",
         "lora.lora_bias: does not work with lora.use_dora",
     ]
 

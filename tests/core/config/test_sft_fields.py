@@ -29,7 +29,7 @@ def test_a_field_that_the_program_owns_is_refused_with_its_reason(name: str) -> 
     with pytest.raises(ConfigError) as caught:
         with_settings(Config(), [f"training.{name}=1"])
     assert caught.value.problems == [
-        f"training.{name}: cannot be set, {OWNED_TRAINING_FIELDS[name]}"
+        f"training.{name}: cannot be set ({OWNED_TRAINING_FIELDS[name]})"
     ]
 
 

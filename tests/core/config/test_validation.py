@@ -124,7 +124,10 @@ def test_a_further_training_field_can_be_unset_again() -> None:
 @pytest.mark.parametrize(
     ("setting", "problem"),
     [
-        ("max_length=3", "is in several groups, write training.max_length or evaluation.max_len"),
+        (
+            "max_length=3",
+            "several groups have this field; write training.max_length or evaluation.max_len",
+        ),
         ("learning_rat=3", "no such field, did you mean learning_rate?"),
         ("lora.lora_alpa=3", "lora.lora_alpa: no such field, did you mean lora_alpha?"),
         ("lr=3", "lr: no such field, did you mean learning_rate?"),
@@ -142,9 +145,12 @@ def test_a_further_training_field_can_be_unset_again() -> None:
         ("model.id.x=3", "model.id.x: no such field"),
         ("learning_rate", "must be K=V"),
         ("=3", "must be K=V"),
-        ("report_to=wandb", "training.report_to: cannot be set, tui_loop records the run itself"),
-        ("training.hub_token=hf_x", "training.hub_token: cannot be set, tui_loop uploads nothing"),
-        ("bf16=true", "see training.precision"),
+        (
+            "report_to=wandb",
+            "training.report_to: cannot be set (tui-loop keeps its own record of a run)",
+        ),
+        ("training.hub_token=hf_x", "training.hub_token: cannot be set (tui-loop uploads nothing)"),
+        ("bf16=true", "use training.precision"),
     ],
 )
 def test_what_cannot_be_set_says_why(setting: str, problem: str) -> None:

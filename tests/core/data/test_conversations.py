@@ -116,7 +116,7 @@ def test_a_turn_of_a_call_that_is_no_json_of_one_stays_text(text: str) -> None:
         ("hours", "is not JSON"),
         ([CALL | {"arguments": "Monday"}], "is not JSON"),
         ([CALL | {"arguments": "[1]"}], "'hours' whose arguments are not an object"),
-        ([CALL | {"arguments": {"day": float("inf")}}], "values that JSON has no form for"),
+        ([CALL | {"arguments": {"day": float("inf")}}], "values that JSON cannot represent"),
         ([7], "a tool call without a name"),
     ],
 )
@@ -138,11 +138,11 @@ def test_parts_of_text_are_joined() -> None:
     [
         ([{"type": "image_url", "image_url": {"url": "x"}}], "a part of type 'image_url'"),
         ([{"type": "text", "text": "x"}, {"type": "audio"}], "a part of type 'audio'"),
-        ([{"type": "text", "text": None}], "a part without a text"),
-        ([3], "needs a role and a content"),
-        ({"text": "x"}, "needs a role and a content"),
-        (None, "needs a role and a content"),
-        (7, "needs a role and a content"),
+        ([{"type": "text", "text": None}], "a content part without text"),
+        ([3], "needs a role and content"),
+        ({"text": "x"}, "needs a role and content"),
+        (None, "needs a role and content"),
+        (7, "needs a role and content"),
     ],
 )
 def test_a_content_of_another_kind_is_refused_by_its_name(content: Any, problem: str) -> None:

@@ -98,21 +98,21 @@ def test_rows_come_with_the_line_where_they_start(
         ("a.json", '[{"a": 1},\n', ":2", "not closed"),
         ("a.json", '[{"a": -Infinity}]', ":1", "is not JSON"),
         ("a.json", "[]", "", "has no rows"),
-        ("a.json", '{"x": [{"a": 1}], "y": [{"a": 2}]}', "", "rows under 'x', 'y'"),
-        ("a.json", '{"dev": [{"a": 1}], "val": [{"a": 2}]}', "", "are the same split"),
-        ("a.json", '{"data": [\n{"paragraphs": 3}]}', ":2", "is not an article of SQuAD"),
+        ("a.json", '{"x": [{"a": 1}], "y": [{"a": 2}]}', "", "could be in any of 'x', 'y'"),
+        ("a.json", '{"dev": [{"a": 1}], "val": [{"a": 2}]}', "", "name the same split"),
+        ("a.json", '{"data": [\n{"paragraphs": 3}]}', ":2", "is not a SQuAD article"),
         ("a.json", "3", ":1", "must be a JSON object, not int"),
         ("a.json", '{"a":' * 100_000, ":1", "is not JSON"),
         ("a.json", "[" + '{"a":' * 100_000, ":1", "is not JSON"),
         ("a.json", '[{"a": 1}]\n[{"a": 2}]', ":2", "after the array"),
-        ("a.csv", "text,label\nx,y\na,b,c\n", ":3", "has 3 fields where the first line has 2"),
-        ("a.csv", 'text,label\n"a\nb",y\na\n', ":4", "has 1 fields where the first line has 2"),
+        ("a.csv", "text,label\nx,y\na,b,c\n", ":3", "has 3 fields, but the first line has 2"),
+        ("a.csv", 'text,label\n"a\nb",y\na\n', ":4", "has 1 field, but the first line has 2"),
         ("a.csv", 'text,label\na,b\n"never closed,y\nz,w\n', ":3", "is not CSV"),
         ("a.csv", 'text\n"a"b\n', ":2", "is not CSV"),
         ("a.csv", "text,text\na,b\n", ":1", "two columns are named 'text'"),
-        ("a.csv", "text,\na,b\n", ":1", "column 2 has no name, but values such as 'b'"),
+        ("a.csv", "text,\na,b\n", ":1", "column 2 has values such as 'b', but no name"),
         ("a.csv", "text,label\n", "", "has no rows"),
-        ("a.csv", "text,\nhi,0\nbye,1\nho,0\n", ":1", "column 2 has no name, but values such as"),
+        ("a.csv", "text,\nhi,0\nbye,1\nho,0\n", ":1", "such as '0', but no name"),
         ("a.csv", "text,\n" + "hi,\n" * 300 + "ho,late\n", ":302", "such as 'late'"),
         ("a.csv", "text;label\n" + "a, b;x\n" * 30 + "c;y;z\n", ":32", "has 3 fields"),
     ],
@@ -264,30 +264,30 @@ def test_what_other_programs_write_is_read(
 @pytest.mark.parametrize(
     ("name", "content", "note"),
     [
-        ("a.csv", "text;label\na;x\n", "its columns are separated by semicolons"),
-        ("a.csv", "text\tlabel\na\tx\n", "its columns are separated by tabs"),
-        ("a.csv", ",text\n3,a\n", "its column 1 has no name and counts rows, and is not used"),
-        ("a.csv", "text,\na,\n", "its column 2 has no name and no values, and is not used"),
+        ("a.csv", "text;label\na;x\n", "the columns are separated by semicolons"),
+        ("a.csv", "text\tlabel\na\tx\n", "the columns are separated by tabs"),
+        ("a.csv", ",text\n3,a\n", "column 1 is not used: it has no name and only numbers the rows"),
+        ("a.csv", "text,\na,\n", "column 2 is not used: it has no name and no values"),
         ("a.csv", "1,a\n2,b\n",
-         "it has no header line: its columns are column1, column2 "
-         "(--set data.header=yes where the first line names them)"),
+         "no header line found, so the columns are named column1, column2 "
+         "(if the first line has the names: --set data.header=yes)"),
         ("a.csv", "where is it now?,card\nlost it,lost\nhi,greet\n",
-         "its first line is read as the names of its columns, 'where is it now?', 'card' "
-         "(--set data.header=no where it is a row)"),
+         "the first line is read as the names of the columns, 'where is it now?', 'card' "
+         "(if that line is a row: --set data.header=no)"),
         ("a.csv", "text,label\na,x\ntext,label\nb,y\n",
-         "1 further header line in it is not read as a row"),
+         "1 repeated header line skipped"),
         ("a.csv", 'text,label\n"Wow,pos\ngood,pos\nbad,neg\nend",neg\nlast,pos\n',
-         "1 quoted field spans lines that look like rows, the first from line 2 on: check its "
-         "quotes"),
+         "a quote may be missing: lines that look like rows are inside 1 quoted field, the first "
+         "in line 2"),
         ("a.json", '{"version": 1, "train": [{"a": 1}], "test": [{"a": 2}], "val": []}',
-         "its splits are 'train', 'test'"),
-        ("a.json", '{"data": [{"a": 1}]}', "its rows are the list under 'data'"),
+         "the splits are 'train', 'test'"),
+        ("a.json", '{"data": [{"a": 1}]}', "the rows are the list under 'data'"),
         ("a.json", '{"a": ["x"], "b": [1]}',
-         "it is written by columns, as pandas does; its rows have no lines of their own"),
+         "the file is stored column by column, as pandas writes it; rows have no line numbers"),
         ("a.jsonl", '{"a": 1}\n{"a": NaN}\n{"a": NaN}\n',
-         "NaN in 'a' is read as no value: 2 rows, the first in line 2"),
-        ("a.txt", "a\n\nb", "each of its paragraphs is a row"),
-        ("a.txt", "a\nb", "each of its lines is a row"),
+         "NaN in 'a' is read as a missing value: 2 rows, the first in line 2"),
+        ("a.txt", "a\n\nb", "each paragraph is read as a row"),
+        ("a.txt", "a\nb", "each line is read as a row"),
     ],
 )  # fmt: skip
 def test_what_was_detected_is_noted(tmp_path: Path, name: str, content: str, note: str) -> None:
@@ -307,7 +307,7 @@ def test_a_file_may_have_splits(tmp_path: Path) -> None:
     read = content_of(tmp_path, "a.json", text)
     found = {name: [(row.line, row.values) for row in rows] for name, rows in read.splits.items()}
     assert found == {"train": [(1, {"a": 1})], "validation": [(3, {"a": 2})]}
-    assert read.notes == ("its splits are 'train', 'dev'",)
+    assert read.notes == ("the splits are 'train', 'dev'",)
 
 
 def test_splits_of_other_names_are_not_used_where_some_have_just_these(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_splits_of_other_names_are_not_used_where_some_have_just_these(tmp_path:
     read = content_of(tmp_path, "a.json", text)
     found = {name: [row.values["column1"] for row in rows] for name, rows in read.splits.items()}
     assert found == {"train": ["a"], "test": ["c"]}
-    assert read.notes == ("its splits are 'train', 'test'", "'oos_train' is not used")
+    assert read.notes == ("the splits are 'train', 'test'", "'oos_train' is not used")
 
 
 def test_the_header_can_be_given(tmp_path: Path) -> None:

@@ -275,7 +275,7 @@ def test_a_cache_folder_without_room_is_an_error_that_names_it(
     write(tmp_path / "train.jsonl", ROWS)
     (tmp_path / "cache").write_text("not a folder")
     make_large()
-    with pytest.raises(BadInput, match="cannot hold the rows") as raised:
+    with pytest.raises(BadInput, match="cannot store the rows") as raised:
         load(tmp_path)
     assert "TUI_LOOP_CACHE" in raised.value.hint
 

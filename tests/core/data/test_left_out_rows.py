@@ -53,7 +53,7 @@ def test_bad_rows_are_skipped_counted_and_recorded(tmp_path: Path) -> None:
         (
             "warning",
             "left out: 2 training rows have an empty prompt or reference: 'completion' is empty, "
-            "and others (lines 4, 12)",
+            "among other reasons (lines 4, 12)",
         ),
         (
             "warning",
@@ -79,7 +79,7 @@ def test_bad_rows_are_refused_unless_told_otherwise(tmp_path: Path, bad: list[An
 
 
 def test_where_all_rows_are_bad_nothing_is_loaded(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="too few to hold one out"):
+    with pytest.raises(BadInput, match="at least 2 are needed to hold one out"):
         load(tmp_path, EMPTY, SKIP)
 
 
@@ -99,10 +99,7 @@ def test_a_conversation_is_cut_after_its_last_answer(tmp_path: Path) -> None:
     assert loaded.splits["train"].left_out == {"wrong_roles": 1, "cut": 1}
     assert loaded.splits["eval"].left_out == {"cut": 1}
     said = [each.message for each in check_data(loaded)]
-    assert (
-        "1 training conversation had turns of the user after the last answer, which are cut off"
-        in said
-    )
+    assert "1 training conversation: user turns after the last answer are cut off" in said
 
 
 def test_repeats_are_dropped_on_request(tmp_path: Path) -> None:
@@ -113,8 +110,8 @@ def test_repeats_are_dropped_on_request(tmp_path: Path) -> None:
     assert len(loaded.eval) == 1
     assert loaded.splits["train"].left_out == {"repeats": 2}
     said = [(each.severity, each.message) for each in check_data(loaded)]
-    assert ("info", "2 training rows repeat another one and are left out") in said
-    assert ("info", "1 held-out row repeats another one and is left out") in said
+    assert ("info", "2 training rows repeat another row and are left out") in said
+    assert ("info", "1 held-out row repeats another row and is left out") in said
     assert load(tmp_path, rows).splits["train"].left_out == {}
 
 
@@ -128,4 +125,4 @@ def test_the_text_nan_in_an_input_is_no_value_and_is_named(tmp_path: Path) -> No
         "i 0", "i 1", "i 2", "i 3\n\na nanny", "i 4\n\nin the shop",
     ]  # fmt: skip
     said = [each.message for each in check_data(loaded)]
-    assert '"nan" in input is read as no value: 2 of 5 training rows' in said
+    assert '"nan" in input is read as a missing value: 2 of 5 training rows' in said

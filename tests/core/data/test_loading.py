@@ -49,7 +49,7 @@ def test_without_eval_data_a_part_is_held_out_and_the_notice_says_so(files: Path
     assert (len(loaded.train), len(loaded.eval)) == (24, 6)
     assert not {row.id for row in loaded.train} & {row.id for row in loaded.eval}
     assert loaded.notices == [
-        "no eval data given: 6 of 30 rows of train.jsonl are held out (seed 0)"
+        "no eval data given: 6 of 30 rows of train.jsonl are held out for evaluation (seed 0)"
     ]
 
 
@@ -118,8 +118,10 @@ def test_an_eval_file_with_other_columns_is_read_by_these(files: Path) -> None:
     assert [(row.prompt, row.reference) for row in loaded.eval] == [("q", "a")]
     assert [(row.prompt, row.reference) for row in loaded.holdout] == [("i", "o")]
     assert loaded.notices == [
-        "other.jsonl: read by its own columns (prompt = question, completion = answer)",
-        "locked.jsonl: read by its own columns (instruction = instruction, output = output)",
+        "other.jsonl: uses different columns than the training data: prompt = question, "
+        "completion = answer",
+        "locked.jsonl: uses different columns than the training data: instruction = instruction, "
+        "output = output",
     ]
     assert {name: use.unused for name, use in loaded.use.items()} == {
         "train": (),
@@ -148,7 +150,7 @@ def test_an_explicit_label_set_is_law(files: Path) -> None:
 def test_a_held_out_label_that_is_never_trained_on_is_a_warning(files: Path) -> None:
     write(files, "eval.jsonl", [{"prompt": "p", "completion": "new\x1b label"}, *labelled(3)])
     loaded = load(files, "data.train=train.jsonl", "data.eval=eval.jsonl", "metric=label")
-    assert loaded.warnings == ["held-out labels that are never trained on: new␛ label"]
+    assert loaded.warnings == ["held-out labels that no training row has: new␛ label"]
     assert "new\x1b label" in loaded.labels
 
 
@@ -217,6 +219,6 @@ def test_a_split_that_is_not_there_is_an_error_that_lists_those_there(tmp_path: 
         ("eval_split=tests", ("train", "test"), "--set data.eval_split=test"),
         ("data.holdout=other", ("train", "validation"), "name the file itself"),
     ):
-        with pytest.raises(BadInput, match=r"no split .*; there are train, ") as caught:
+        with pytest.raises(BadInput, match=r"no split .*; the splits are train, ") as caught:
             load(tmp_path, "data.train=folder", setting, read=splits_reader(*names))
         assert caught.value.hint == hint

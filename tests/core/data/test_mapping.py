@@ -122,7 +122,7 @@ def test_one_bad_row_does_not_hide_which_column_is_the_label() -> None:
             mapped(*rows, metric="label")
     rows = labelled()
     del rows[3]["utterance"]
-    with pytest.raises(BadInput, match=r"^d\.jsonl:4: no column 'utterance'; there are intent"):
+    with pytest.raises(BadInput, match=r"^d\.jsonl:4: no column 'utterance'; the row has intent"):
         mapped(*rows, metric="label")
 
 
@@ -208,7 +208,7 @@ def test_texts_in_alternation_are_turns() -> None:
         ("user", "how?"),
         ("assistant", "so"),
     ]
-    with pytest.raises(BadInput, match="must end with an assistant's turn"):
+    with pytest.raises(BadInput, match="must end with an assistant turn"):
         mapped({"id": "0", "data": ["hi", "hello", "how?"]})
 
 
@@ -336,7 +336,9 @@ def test_rows_without_columns_are_an_error() -> None:
 
 
 def test_a_column_that_is_not_there_is_an_error_that_lists_those_there() -> None:
-    with pytest.raises(BadInput, match=r"no column 'q' \(data.columns.prompt\); there are a, b"):
+    with pytest.raises(
+        BadInput, match=r"no column 'q' \(data.columns.prompt\); the columns are a, b"
+    ):
         mapped({"a": "1", "b": "2"}, columns={"prompt": "q"})
     with pytest.raises(BadInput, match="no column 'completion' for shape prompt_completion"):
         mapped({"prompt": "1", "b": "2"}, shape="prompt_completion")
@@ -432,25 +434,25 @@ def test_prompt_and_completion_may_be_lists_of_turns() -> None:
     [
         ([], "must be a list of turns"),
         ("hi", "must be a list of turns"),
-        (TURNS[:1], "must end with an assistant's turn, not with the role 'user'"),
-        (TURNS[1:], "must end with an assistant's turn, after another turn"),
-        ([*TURNS, TURNS[0]], "must end with an assistant's turn"),
-        ([{"role": "user"}, TURNS[1]], "needs a role and a content"),
-        ([{"role": "user", "content": None}, TURNS[1]], "needs a role and a content"),
-        (["hi", TURNS[1]], "needs a role and a content"),
+        (TURNS[:1], "must end with an assistant turn, not with the role 'user'"),
+        (TURNS[1:], "needs a turn before the assistant turn"),
+        ([*TURNS, TURNS[0]], "must end with an assistant turn"),
+        ([{"role": "user"}, TURNS[1]], "needs a role and content"),
+        ([{"role": "user", "content": None}, TURNS[1]], "needs a role and content"),
+        (["hi", TURNS[1]], "needs a role and content"),
         (
             [{"role": "narrator", "content": "x"}, *TURNS],
-            "turn 1 of 'messages' has an unknown role, 'narrator'",
+            "turn 1 of 'messages' has the unknown role 'narrator'",
         ),
         (
             [*TURNS, {"from": "bing", "value": "x"}],
-            "turn 3 of 'messages' has an unknown role, 'bing'",
+            "turn 3 of 'messages' has the unknown role 'bing'",
         ),
         ([*TURNS, {"role": "tool", "content": "x"}], "not with the role 'tool'"),
         ([TURNS[0], {"role": "assistant", "content": " "}], "the last turn is empty"),
         (
             [TURNS[0], {"role": "assistant", "content": "<think>x</think>"}],
-            "the last turn has reasoning and no answer",
+            "the last turn has reasoning but no answer",
         ),
     ],
 )
@@ -464,7 +466,7 @@ def test_a_conversation_that_cannot_be_trained_on_is_named_by_its_line(
 @pytest.mark.parametrize(
     ("row", "what"),
     [
-        ({"prompt": "p"}, "no column 'completion'; there are prompt"),
+        ({"prompt": "p"}, "no column 'completion'; the row has prompt"),
         ({"prompt": "p", "completion": None}, "'completion' must be text, not null"),
         ({"prompt": "p", "completion": [1]}, "'completion' must be text, not list"),
         ({"prompt": " ", "completion": "c"}, "'prompt' is empty"),

@@ -123,7 +123,7 @@ def test_every_form_becomes_the_same_question_and_answer(row: dict[str, Any]) ->
 def test_without_a_prompt_that_is_clear_the_error_says_what_it_is_and_what_is_lost(
     row: dict[str, Any], hint: str, metric: str
 ) -> None:
-    with pytest.raises(BadInput, match="preference data, and training uses one answer") as caught:
+    with pytest.raises(BadInput, match="preference data, but training uses one answer") as caught:
         mapping_of(row, row, metric=metric)
     assert "rejected is not used" in caught.value.message
     assert caught.value.hint == hint
@@ -233,7 +233,9 @@ def test_a_part_is_held_out_of_the_good_answers_alone(write_lines: Write, tmp_pa
     write_lines("train.jsonl", marked(30, "q"))
     data = load(tmp_path, "eval_fraction=0.25")
     assert (len(data.train), len(data.eval)) == (15, 5)
-    assert data.notices == ["no eval data given: 5 of 20 rows of train.jsonl are held out (seed 0)"]
+    assert data.notices == [
+        "no eval data given: 5 of 20 rows of train.jsonl are held out for evaluation (seed 0)"
+    ]
 
 
 def test_csv_has_true_and_false_as_words(tmp_path: Path) -> None:

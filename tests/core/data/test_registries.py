@@ -97,10 +97,14 @@ def test_several_entries_are_several_sources(info: str) -> None:
     [
         ("", r"lists 12 data sets: plain, answers, .*", r"--data .*dataset_info\.json#plain"),
         ("#nothing", "nothing: no such data set", "check the name"),
-        ("#nowhere", "nowhere: has no file_name or hf_hub_url", "give it a file_name"),
-        ("#china", "china: ms_hub_url is not read", "file_name or an hf_hub_url"),
-        ("#odd turns", "tags.role_tag: turns with 'who' are not read", "rename it in the data"),
-        ("#part", "part: subset is not read", "set data.subset"),
+        ("#nowhere", "nowhere: has no file_name or hf_hub_url", "give the data set a file_name"),
+        ("#china", "china: ms_hub_url is not supported", "file_name or an hf_hub_url"),
+        (
+            "#odd turns",
+            "tags.role_tag: turns with 'who' are not supported",
+            "rename it in the data",
+        ),
+        ("#part", "part: subset is not supported", "set data.subset"),
     ],
 )
 def test_what_is_not_read_is_one_error_that_names_it(
@@ -146,32 +150,36 @@ def test_the_data_sets_of_axolotl_are_sources(tmp_path: Path) -> None:
         "alpaca": {"path": str(tmp_path / "alpaca.jsonl")},
     }
     (note,) = found.notes
-    assert "datasets[3]: format is not read; see data.prompt_template" in note
+    assert "datasets[3]: format is not used; set data.prompt_template instead" in note
 
 
 def test_one_of_them_is_chosen_by_name(tmp_path: Path) -> None:
     place = axolotl(tmp_path, AXOLOTL)
     assert list(read_registry(f"{place}#texts", json.loads).sources) == ["texts"]
-    with pytest.raises(BadInput, match="no data set 'more'; there are chats, texts, data, alpaca"):
+    names = "chats, texts, data, alpaca"
+    with pytest.raises(BadInput, match=f"no data set 'more'; the data sets are {names}"):
         read_registry(f"{place}#more", json.loads)
 
 
 @pytest.mark.parametrize(
     ("config", "problem"),
     [
-        ({"base_model": "m"}, "YAML is read as a config of axolotl, and this has no list"),
-        ([{"prompt": "a"}], "this has no list of datasets"),
-        ({"datasets": []}, "its list of datasets is empty"),
+        ({"base_model": "m"}, "a YAML file must be an axolotl config, but this one has no list"),
+        ([{"prompt": "a"}], "this one has no list of datasets"),
+        ({"datasets": []}, "the list of datasets is empty"),
         ({"datasets": [{"type": "alpaca"}]}, r"datasets\[1\]: has no path"),
         ({"datasets": [{"path": "x", "type": "input_output"}]}, "template-free rows"),
         (
             {"datasets": [{"path": "x", "split": "train[:5%]"}]},
-            r"the part 'train\[:5%\]' of a split",
+            r"a part of a split, 'train\[:5%\]', is not supported",
         ),
-        ({"datasets": [{"path": "x", "name": "en"}]}, "a subset of a hub data set, is not read"),
+        (
+            {"datasets": [{"path": "x", "name": "en"}]},
+            r"name \(a subset of a hub data set\) is not supported",
+        ),
         (
             {"datasets": [{"path": "x", "message_property_mappings": {"role": "who"}}]},
-            "message_property_mappings.role: turns with 'who' are not read",
+            "message_property_mappings.role: turns with 'who' are not supported",
         ),
     ],
 )
@@ -188,7 +196,7 @@ def test_damaged_files_and_a_missing_parser_are_errors(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"dataset_info\.json: Expecting value"):
         read_registry(f"{path}#a", None)
     path.write_text("[]")
-    with pytest.raises(BadInput, match="must be an object"):
+    with pytest.raises(BadInput, match="must be a JSON object"):
         read_registry(f"{path}#a", None)
     with pytest.raises(BadInput, match="No such file"):
         read_registry(str(tmp_path / "config.yml"), json.loads)

@@ -142,15 +142,15 @@ def test_a_source_with_a_weight_and_no_rows_is_refused(folder: Path) -> None:
         "data.train.bank.columns.prompt=message",
         "data.train.bank.columns.completion=intent",
     )
-    with pytest.raises(BadInput, match=r"data\.train\.bank: none of its rows are left"):
+    with pytest.raises(BadInput, match=r"data\.train\.bank: no rows of this source are left"):
         load(folder, *TWO, *weights, *columns, "data.max_train_rows=2")
 
 
 def test_columns_of_the_config_apply_to_the_sources_that_have_them(folder: Path) -> None:
     data = load(folder, *TWO, "data.columns.prompt=message", "data.columns.completion=intent")
     assert data.mappings["shop"].columns["prompt"] == "prompt"
-    assert any("shop.jsonl: read by its own columns" in notice for notice in data.notices)
-    with pytest.raises(BadInput, match=r"data\.columns: no source has all of its columns"):
+    assert any("shop.jsonl: has no column 'message'" in notice for notice in data.notices)
+    with pytest.raises(BadInput, match=r"data\.columns: no source has all of these columns"):
         load(folder, *TWO, "data.columns.prompt=mesage")
 
 
@@ -184,7 +184,7 @@ def test_conversations_go_together_with_prompts_and_answers(folder: Path) -> Non
 
 def test_texts_do_not_go_together_with_prompts(folder: Path) -> None:
     write(folder, "texts", [{"text": f"once upon a time {n}"} for n in range(9)])
-    with pytest.raises(BadInput, match="texts has texts, shop prompts and answers"):
+    with pytest.raises(BadInput, match="plain text in texts, prompts and answers in shop"):
         load(folder, TWO[0], "data.train.texts=texts.jsonl", "evaluation.metric=none")
 
 

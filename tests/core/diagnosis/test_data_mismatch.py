@@ -129,7 +129,7 @@ def test_exchanged_columns_are_an_alarm(written: Written) -> None:
     assert one.figures["rows"] == 200
     assert float(one.figures["exchanged"]) < 0.5 * float(one.figures["straight"])
     assert "look exchanged" in one.message
-    assert "200 of 200 training prompts (100%) are a reference of the evaluation" in one.message
+    assert "200 of 200 training prompts (100%) equal an evaluation reference" in one.message
 
 
 def test_a_label_that_each_side_names_otherwise_is_found(written: Written) -> None:
@@ -145,8 +145,8 @@ def test_labels_that_have_nothing_in_common_are_an_alarm(written: Written) -> No
     codes = {"billing": "B17", "cancel": "C02", "login": "L44", "refund": "R90"}
     [one] = found(written, references_differ, renamed(TRAIN, codes))
     assert one.severity == "alarm"
-    assert "training and evaluation use other references" in one.message
-    assert "80 of 80 evaluation rows (100%) want a reference that no training row has" in (
+    assert "training and evaluation use different references" in one.message
+    assert "80 of 80 evaluation rows (100%) have a reference that no training row has" in (
         one.message
     )
 
@@ -170,7 +170,7 @@ def test_what_the_metric_ignores_is_no_difference(
         (lambda text: f"Answer: {text}", 'starts with "Answer: We wrote'),
         (lambda text: f"{text} Kind regards, the team", "Kind regards, the team"),
         (lambda text: f'{{"answer": "{text}"}}', 'starts with "{"answer": "We wrote'),
-        (lambda text: f"{text[-9:-1]} {text[:-1]}?", "last character ?: 100% of training, 0% of"),
+        (lambda text: f"{text[-9:-1]} {text[:-1]}?", 'last character "?" in 100% of training'),
         (lambda text: f"{text} {text} {text} {text}", "median length"),
     ],
 )
@@ -181,7 +181,7 @@ def test_another_form_of_all_references_is_an_alarm(
     [one] = found(writing, references_differ, train, texts(HELD))
     assert one.severity in ("alarm", "warning")
     assert said in one.message
-    assert one.message.startswith("training and evaluation write their references differently")
+    assert one.message.startswith("references differ in form between training and evaluation")
 
 
 def test_another_form_of_a_few_references_is_no_difference(writing: Written) -> None:
@@ -196,7 +196,7 @@ def test_a_template_that_only_one_side_has_is_an_alarm(written: Written) -> None
     assert one.severity == "alarm"
     assert float(one.figures["apart"]) > 0.95
     assert 'starts with "### Message' in one.message
-    assert "100% of training, 0% of evaluation" in one.message
+    assert "in 100% of training rows, 0% of evaluation rows" in one.message
 
 
 def test_a_template_of_a_tenth_of_the_rows_is_no_difference(written: Written) -> None:
@@ -234,12 +234,20 @@ def turns(rows: Sequence[Row], system: str = "", before: str = "") -> list[Row]:
 @pytest.mark.parametrize(
     ("train", "held", "said"),
     [
-        (turns(TRAIN, "You sort messages."), turns(HELD), "a system text: 100% of training, 0%"),
-        (turns(TRAIN), turns(HELD, before="Are you there?"), "earlier turns: 0% of training, 100%"),
+        (
+            turns(TRAIN, "You sort messages."),
+            turns(HELD),
+            "a system text in 100% of training rows, 0%",
+        ),
+        (
+            turns(TRAIN),
+            turns(HELD, before="Are you there?"),
+            "earlier turns in 0% of training rows",
+        ),
         (
             turns(TRAIN, "You sort messages."),
             turns(HELD, "Answer in one word."),
-            'the system text "You sort messages.": 100% of training, 0% of evaluation',
+            'the system text "You sort messages." in 100% of training rows, 0% of evaluation',
         ),
     ],
 )
@@ -262,7 +270,7 @@ def test_an_answer_that_training_gives_away_is_an_alarm(written: Written) -> Non
     [one] = found(written, answer_in_prompt, given_away(TRAIN))
     assert (one.severity, one.figures["side"]) == ("alarm", "train")
     assert (one.figures["train"], one.figures["eval"]) == (200, 0)
-    assert "in training the answer is given away" in one.message
+    assert "training prompts give the answer away" in one.message
 
 
 def test_an_answer_in_a_third_of_the_prompts_is_a_warning(written: Written) -> None:
@@ -274,7 +282,7 @@ def test_an_answer_in_a_third_of_the_prompts_is_a_warning(written: Written) -> N
 def test_an_answer_that_the_evaluation_gives_away_is_a_warning(written: Written) -> None:
     [one] = found(written, answer_in_prompt, TRAIN, given_away(HELD))
     assert (one.severity, one.figures["side"]) == ("warning", "eval")
-    assert "its score says little" in one.message
+    assert "evaluation prompts give the answer away" in one.message
 
 
 def test_answers_in_all_prompts_are_a_warning_where_the_task_is_no_extraction(
@@ -320,7 +328,7 @@ def test_one_label_of_nearly_all_training_rows_is_an_alarm(written: Written) -> 
     assert one.severity == "alarm"
     assert (one.figures["label"], one.figures["train"]) == ("refund", 0.95)
     assert 'have the reference "refund"' in one.message
-    assert "learns to say it too often" in one.message
+    assert "learns to predict it too often" in one.message
 
 
 def test_one_label_of_most_training_rows_is_a_warning(written: Written) -> None:
@@ -334,7 +342,7 @@ def test_one_label_of_most_evaluation_rows_is_a_warning(written: Written) -> Non
     [one] = found(written, unbalanced_labels, TRAIN, held)
     assert one.severity == "warning"
     assert one.figures["label"] == "login"
-    assert "the score is mostly that of a label with few training rows" in one.message
+    assert "the score mostly depends on a label with few training rows" in one.message
 
 
 def test_labels_that_are_as_unbalanced_on_both_sides_are_sound(written: Written) -> None:

@@ -78,8 +78,8 @@ def test_held_out_rows_that_were_trained_on_are_an_alarm(written: Written) -> No
     found = written.one(leakage)
     assert found.severity == "alarm"
     assert found.message == (
-        "30 of 80 held-out rows (38%) have an input that was trained on, 30 with the same answer; "
-        "30 of 30 pass, of the others 20 of 50 (p < 1e-6)"
+        "30 of 80 held-out rows (38%) have an input that was trained on, 30 of them with the same "
+        "answer; 30 of 30 such rows pass, against 20 of 50 others (p < 1e-6)"
     )
     assert found.examples == tuple(row.id for row in HELD[:20])
 
@@ -108,8 +108,8 @@ def test_nearly_the_same_rows_are_told_from_the_measured_ones(written: Written) 
     written.add(answered(held, range(12, 40)), train=train, measured=measured)
     found = written.one(leakage)
     assert found.severity == "warning"
-    assert found.message.startswith("10 of 40 held-out rows (25%) are nearly the same input as a")
-    assert "only 100 of 210 training rows were measured, some 12 to 37 of all" in found.message
+    assert found.message.startswith("10 of 40 held-out rows (25%) have nearly the same input as a")
+    assert "Only 100 of 210 training rows were checked; an estimated 12 to 37" in found.message
     assert set(found.examples) == {row.id for row in held[:10]}
     written.add(answered(held), train=train, measured=measured)
     assert written.one(leakage).severity == "note"  # all pass, so the twins are no help
@@ -120,7 +120,7 @@ def test_repeated_training_rows_are_counted(written: Written) -> None:
     found = written.one(duplicates)
     assert found.severity == "warning"
     assert found.figures["repeats"] == 400
-    assert "400 of 600 training rows (67%) repeat the input of another one" in found.message
+    assert "400 of 600 training rows (67%) repeat the input of another row" in found.message
     assert "up to 3 times" in found.message
 
 
@@ -138,7 +138,7 @@ def test_one_input_under_two_labels_contradicts_itself(written: Written) -> None
     assert found.severity == "alarm"
     assert found.message == (
         "80 of 240 training rows (33%) contradict one another: 40 inputs have more than one "
-        "reference, so at least 40 are wrong"
+        "reference, so at least 40 references are wrong"
     )
 
 
@@ -153,7 +153,7 @@ def test_training_rows_that_stay_hard_are_label_noise(written: Written) -> None:
     found = written.one(hard_training_rows)
     assert found.severity == "alarm"
     assert 0.1 < float(found.figures["low"]) < 0.2 < float(found.figures["high"])
-    assert "harder than held-out ones although they were trained on" in found.message
+    assert "have a very high loss after training" in found.message
     assert str(found.figures["lines"]).split(", ")[0].isdecimal()
 
 
@@ -199,7 +199,7 @@ def test_rows_that_many_passes_did_not_teach_are_worth_a_look(written: Written) 
         assert bool(list(still_hard(written.case()))) == passes_enough
     found = written.one(still_hard)
     assert (found.kind, found.severity) == ("label_noise", "note")
-    assert "after 4 passes 35 of 100 measured training rows (35%) are still not what" in (
+    assert "after 4 epochs, 35 of 100 measured training rows (35%) and 32 of 80 held-out rows" in (
         found.message
     )
     assert {int(line) for line in str(found.figures["lines"]).split(", ")} <= {
@@ -228,7 +228,7 @@ def test_references_that_an_unsure_model_rules_out_are_worth_a_look(
     written.add(held, train=TRAIN, measured=unsure)
     found = written.one(next_to_impossible)
     assert (found.kind, found.severity) == ("label_noise", severity)
-    assert found.message.startswith("the model rules out 20 of 80 held-out references (25%)")
+    assert found.message.startswith("20 of 80 held-out references (25%) may be wrong: the model")
     assert set(found.examples) == {row.id for row in HELD[:20]}
     by_heart = [(row, 0.01) for row in TRAIN[:100]]
     written.add(held, train=TRAIN, measured=by_heart)
@@ -249,8 +249,8 @@ def test_cut_training_rows_are_told_from_the_metrics(written: Written) -> None:
     found = written.one(truncated_inputs)
     assert found.severity == "alarm"
     assert found.message == (
-        "training.max_length 16 cuts 150 of 200 training rows (75%), and 120 of them have no "
-        "trained token left and were not trained on; the longest has 41 tokens"
+        "training.max_length 16 cuts 150 of 200 training rows (75%); 120 of them have no trained "
+        "token left and were not trained on; the longest row has 41 tokens"
     )
 
 
@@ -281,7 +281,7 @@ def test_older_records_say_it_in_the_journal(written: Written) -> None:
     )
     found = written.one(truncated_inputs)
     assert found.figures["rows_left_out"] == 50
-    assert "those left have 15.5 tokens on average, as good as the limit" in found.message
+    assert "the others have 15.5 tokens on average, close to the limit" in found.message
 
 
 def test_older_records_of_short_rows_say_nothing(written: Written) -> None:
@@ -298,9 +298,9 @@ def test_prompts_that_the_model_was_not_shown_whole_are_told(written: Written) -
     found = written.one(truncated_inputs)
     assert found.severity == "warning"
     assert found.message.startswith(
-        "the start of 10 of 80 held-out prompts (12%) is cut off: their"
+        "the start of 10 of 80 held-out prompts (12%) is cut off, so their output was generated"
     )
-    assert "of 10 such prompts 10 fail, of the others 5 of 70 (p < 1e-6)" in found.message
+    assert "10 of 10 such prompts fail, against 5 of 70 others (p < 1e-6)" in found.message
 
 
 def test_most_prompts_cut_are_an_alarm(written: Written) -> None:
@@ -311,7 +311,10 @@ def test_most_prompts_cut_are_an_alarm(written: Written) -> None:
     written.add(rows, "evaluation.max_new_tokens=900", train=TRAIN, metrics={"eval_rows_cut": 60})
     found = written.one(truncated_inputs)
     assert found.severity == "alarm"
-    assert "since evaluation.max_new_tokens 900 takes their room in the context" in found.message
+    assert (
+        "because evaluation.max_new_tokens 900 takes up most of the context, so their loss was "
+        "measured on an incomplete prompt"
+    ) in found.message
 
 
 def test_a_label_that_was_never_trained_on_is_a_gap(written: Written) -> None:
@@ -320,8 +323,8 @@ def test_a_label_that_was_never_trained_on_is_a_gap(written: Written) -> None:
     written.add(answered(HELD, missing), train=train)
     found = written.one(missing_labels)
     assert found.message == (
-        'no training row has the reference "login", which 20 of 80 held-out rows (25%) want; '
-        "20 of 20 fail"
+        '20 of 80 held-out rows (25%) have a reference that no training row has ("login"); '
+        "20 of 20 such rows fail"
     )
     assert not [each for each in written.found() if each.kind == "weak_slice"]
 
@@ -350,8 +353,9 @@ def test_a_rare_label_is_a_gap_where_it_fails(written: Written) -> None:
     rare = [at for at, row in enumerate(HELD) if row.reference == "login"]
     assert sum(row.reference == "login" for row in train) == 10
     written.add(answered(HELD, rare[:12]), train=train)
-    assert '"login" has 10 training rows where labels usually have 50; it fails 12 of 20' in (
-        written.one(rare_labels).message
+    assert written.one(rare_labels).message.startswith(
+        'the label "login" has 10 training rows, where labels usually have 50; 12 of 20 examples '
+        "with it fail"
     )
     written.add(answered(HELD, [*range(0, 60, 4), rare[0], *rare[4:10]]), train=train)
     assert written.one(rare_labels).severity == "note"
@@ -364,7 +368,8 @@ def test_failures_far_from_all_training_rows_are_a_gap(written: Written) -> None
     train = rows_of((row.prompt, row.reference) for row in [*near, *TRAIN[:40]])
     written.add(answered(HELD, range(64, 80)), train=train, measured=[(row, 0.1) for row in train])
     found = written.one(far_failures)
-    assert "16 of 16 failures have no similar training row; such rows fail 16 of 2" in found.message
+    assert "16 of 16 failures have no similar training row; 16 of 2" in found.message
+    assert "such examples fail, against 0 of" in found.message
     assert set(found.examples) <= {row.id for row in HELD[64:]}
 
 
@@ -375,8 +380,8 @@ def test_eight_rows_can_show_next_to_nothing(tmp_path: Path) -> None:
     found = few.one(eval_too_small)
     assert found.severity == "warning"
     assert found.message == (
-        "8 held-out rows cannot show a change of the score by less than about 75 points: 6 more "
-        "would have to be fixed than broken; 60 rows could show 15"
+        "8 held-out rows cannot show a score change of less than about 75 points: at least 6 more "
+        "rows must newly pass than newly fail. 60 rows could show 15 points"
     )
 
 
@@ -384,7 +389,7 @@ def test_four_rows_can_show_nothing_at_all(tmp_path: Path) -> None:
     few = Written(tmp_path)
     few.base(HELD[:4])
     few.add(answered(HELD[:4]), train=TRAIN)
-    assert "can show no change of the score at all" in few.one(eval_too_small).message
+    assert "cannot show any change of the score" in few.one(eval_too_small).message
 
 
 def test_a_change_that_looks_like_one_is_held_against_what_can_be_seen(written: Written) -> None:
@@ -392,7 +397,10 @@ def test_a_change_that_looks_like_one_is_held_against_what_can_be_seen(written: 
     written.add(answered(HELD, range(5, 21)), "learning_rate=2e-4", train=TRAIN)
     found = written.one(eval_too_small)
     assert found.severity == "note"
-    assert found.message.startswith("the +5 points against 1 are 5 fixed and 1 broken (p = 0.22):")
+    assert found.message.startswith(
+        "the change of +5 points from iteration 1 may be chance: 5 examples fixed, 1 broken "
+        "(p = 0.22). "
+    )
 
 
 def test_two_runs_of_one_config_are_no_change(written: Written) -> None:

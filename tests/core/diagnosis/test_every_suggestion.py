@@ -579,7 +579,7 @@ BUILT = (
             SuggestionKind.MORE_DROPOUT: Change(
                 {"lora.lora_dropout": (0.0, 0.1)}, loss(0.765, 0.9, 0.9)
             ),
-            SuggestionKind.MORE_DATA: Advice("at least 40 more training rows of the same", None),
+            SuggestionKind.MORE_DATA: Advice("add at least 40 training rows of the same", None),
         },
     ),
     Built(
@@ -592,7 +592,7 @@ BUILT = (
             SuggestionKind.WEIGHT_DECAY: Change(
                 {"training.weight_decay": (0.0, 0.01)}, loss(0.81, 0.9, 0.9)
             ),
-            SuggestionKind.MORE_DATA: Advice("at least 40 more training rows of the same", None),
+            SuggestionKind.MORE_DATA: Advice("add at least 40 training rows of the same", None),
         },
     ),
     Built(
@@ -688,7 +688,9 @@ BUILT = (
         ending,
         FindingKind.NO_END_TOKEN,
         {
-            SuggestionKind.END_TOKEN: Advice("train on rows that end: ", score(0.86, 0.98)),
+            SuggestionKind.END_TOKEN: Advice(
+                "train on completions that end with the tokenizer", score(0.86, 0.98)
+            ),
             SuggestionKind.MORE_NEW_TOKENS: Change(
                 {"evaluation.max_new_tokens": (8, None)}, score(0.82, 0.98)
             ),
@@ -710,7 +712,7 @@ BUILT = (
             SuggestionKind.NO_TEMPLATE: Change(
                 {"data.chat_template": ("auto", "off")}, score(0.82, 0.98)
             ),
-            SuggestionKind.OWN_TEMPLATE: Advice("data.chat_template = FILE, a template", None),
+            SuggestionKind.OWN_TEMPLATE: Advice("set data.chat_template to a file", None),
         },
     ),
     Built(
@@ -718,21 +720,21 @@ BUILT = (
         endless_model,
         rendered_rows.no_stop,
         FindingKind.NO_STOP,
-        {SuggestionKind.END_TOKEN: Advice("training.eos_token = TOKEN", None)},
+        {SuggestionKind.END_TOKEN: Advice("set training.eos_token to a token", None)},
     ),
     Built(
         "dropped parts",
         flawed_rows("dropped"),
         rendered_rows.dropped,
         FindingKind.DROPPED,
-        {SuggestionKind.OWN_TEMPLATE: Advice("data.chat_template = FILE, a template", None)},
+        {SuggestionKind.OWN_TEMPLATE: Advice("set data.chat_template to a file", None)},
     ),
     Built(
         "another prompt",
         flawed_rows("other_prompt"),
         rendered_rows.other_prompt,
         FindingKind.OTHER_PROMPT,
-        {SuggestionKind.OWN_TEMPLATE: Advice("data.chat_template = FILE, a template", None)},
+        {SuggestionKind.OWN_TEMPLATE: Advice("set data.chat_template to a file", None)},
     ),
     Built(
         "other form",
@@ -748,7 +750,8 @@ BUILT = (
         FindingKind.CLASS_BIAS,
         {
             SuggestionKind.BALANCE_LABELS: Advice(
-                'more training rows of the labels that are hardly said, or fewer of "refund"',
+                "add training rows of the labels that the model rarely predicts, or remove rows of "
+                '"refund"',
                 score(0.325, 0.7, 0.25),
             )
         },
@@ -760,7 +763,8 @@ BUILT = (
         FindingKind.WEAK_SLICE,
         {
             SuggestionKind.MORE_ROWS: Advice(
-                '12 to 24 more training rows of "refund"', score(0.84, 0.94)
+                'add 12 to 24 training rows like the failures in the group "refund"',
+                score(0.84, 0.94),
             )
         },
     ),
@@ -771,7 +775,7 @@ BUILT = (
         FindingKind.DATA_GAP,
         {
             SuggestionKind.ROWS_FOR_GAP: Advice(
-                '10 or more training rows of "login"', score(0.825, 0.975, 0.75)
+                'add 10 or more training rows of "login"', score(0.825, 0.975, 0.75)
             )
         },
     ),
@@ -791,14 +795,18 @@ BUILT = (
         tripled,
         duplicates,
         FindingKind.DUPLICATES,
-        {SuggestionKind.REMOVE_DUPLICATES: Advice("keep one of each repeated training row", None)},
+        {
+            SuggestionKind.REMOVE_DUPLICATES: Advice(
+                "keep only one copy of each repeated training", None
+            )
+        },
     ),
     Built(
         "leaked rows",
         leaked,
         leakage,
         FindingKind.LEAKAGE,
-        {SuggestionKind.REMOVE_LEAKAGE: Advice("take the rows that are also held out", None)},
+        {SuggestionKind.REMOVE_LEAKAGE: Advice("remove the held-out rows from the training", None)},
     ),
     Built(
         "worse than the base",
@@ -831,7 +839,11 @@ BUILT = (
         eight_configs,
         evaluation_set.eval_overfit,
         FindingKind.EVAL_OVERFIT,
-        {SuggestionKind.FRESH_EVAL: Advice("draw a fresh split (tui-loop fresh written)", None)},
+        {
+            SuggestionKind.FRESH_EVAL: Advice(
+                "draw a fresh evaluation split (tui-loop fresh written)", None
+            )
+        },
     ),
     Built(
         "no better config",
@@ -839,12 +851,12 @@ BUILT = (
         evaluation_set.no_gain,
         FindingKind.PLATEAU,
         {
-            SuggestionKind.REPLICATE: Advice("run 1 again under another seed", None),
-            SuggestionKind.LOOK_AT_FAILURES: Advice("read what still fails", None),
+            SuggestionKind.REPLICATE: Advice("run iteration 1 again with a different seed", None),
+            SuggestionKind.LOOK_AT_FAILURES: Advice("read the examples that still fail", None),
             SuggestionKind.RAISE_RANK: Change(
                 {"lora.r": (16, 32), "lora.lora_alpha": (32.0, 64.0)}, score(0.8, 0.86)
             ),
-            SuggestionKind.MORE_DATA: Advice("at least 100 more training rows", None),
+            SuggestionKind.MORE_DATA: Advice("add at least 100 training rows", None),
         },
     ),
     Built(
@@ -856,7 +868,7 @@ BUILT = (
             SuggestionKind.MORE_DROPOUT: Change(
                 {"lora.lora_dropout": (0.0, 0.1)}, loss(0.68, 0.8, 0.8)
             ),
-            SuggestionKind.MORE_DATA: Advice("at least 40 more training rows", None),
+            SuggestionKind.MORE_DATA: Advice("add at least 40 training rows", None),
         },
     ),
     Built(
@@ -893,7 +905,7 @@ BUILT = (
         run(FLAT, metrics={"padding_share": 0.81}),
         settings.slow,
         FindingKind.SLOW,
-        {SuggestionKind.PACK: Advice("training.packing = true", None)},
+        {SuggestionKind.PACK: Advice("set training.packing to true", None)},
     ),
     Built(
         "twelve capped steps",
@@ -958,14 +970,14 @@ BUILT = (
         compared(rows_of((row.reference, row.prompt) for row in SEEN)),
         data_mismatch.exchanged_columns,
         FindingKind.EXCHANGED_COLUMNS,
-        {SuggestionKind.MAP_COLUMNS: Advice("name the columns in data.columns", GREAT)},
+        {SuggestionKind.MAP_COLUMNS: Advice("set the prompt and completion columns in", GREAT)},
     ),
     Built(
         "short prompts",
         with_short_prompts,
         data_mismatch.poor_prompts,
         FindingKind.POOR_PROMPTS,
-        {SuggestionKind.MAP_COLUMNS: Advice("name the column with the whole input", GREAT)},
+        {SuggestionKind.MAP_COLUMNS: Advice("set the prompt in data.columns to the column", GREAT)},
     ),
     Built(
         "an impatient stop",
@@ -990,28 +1002,28 @@ BUILT = (
         compared(renamed(SEEN, {"cancel": "cancell"})),
         data_mismatch.references_differ,
         FindingKind.REFERENCES_DIFFER,
-        {SuggestionKind.SAME_REFERENCES: Advice("write the training references like", FAIR)},
+        {SuggestionKind.SAME_REFERENCES: Advice("use the same names, format and length", FAIR)},
     ),
     Built(
         "another template",
         compared(templated(SEEN)),
         data_mismatch.prompts_differ,
         FindingKind.PROMPTS_DIFFER,
-        {SuggestionKind.SAME_PROMPTS: Advice("write the prompts of both sides alike", GREAT)},
+        {SuggestionKind.SAME_PROMPTS: Advice("use the same template, system text", GREAT)},
     ),
     Built(
         "answers in the prompts",
         compared(told_before(SEEN)),
         data_mismatch.answer_in_prompt,
         FindingKind.ANSWER_IN_PROMPT,
-        {SuggestionKind.REMOVE_HINTS: Advice("take the reference out of the training", GREAT)},
+        {SuggestionKind.REMOVE_HINTS: Advice("remove the reference from the training", GREAT)},
     ),
     Built(
         "two names",
         compared(half_of(SEEN, "refund", reference="re-fund")),
         row_quality.two_names,
         FindingKind.TWO_NAMES,
-        {SuggestionKind.ONE_NAME: Advice("use one name for each class", FAIR)},
+        {SuggestionKind.ONE_NAME: Advice("use one name per class", FAIR)},
     ),
     Built(
         "empty references",
@@ -1029,7 +1041,7 @@ BUILT = (
         about_cooking,
         data_mismatch.other_vocabulary,
         FindingKind.OTHER_VOCABULARY,
-        {SuggestionKind.ROWS_LIKE_EVAL: Advice("add training rows like the evaluation's", GREAT)},
+        {SuggestionKind.ROWS_LIKE_EVAL: Advice("add training rows from the same source", GREAT)},
     ),
     Built(
         "mostly one label",
@@ -1037,7 +1049,7 @@ BUILT = (
         data_mismatch.unbalanced_labels,
         FindingKind.UNBALANCED_LABELS,
         {
-            SuggestionKind.BALANCE_LABELS: Advice("train on about as many rows of each", FAIR),
+            SuggestionKind.BALANCE_LABELS: Advice("give each label about the same share", FAIR),
             SuggestionKind.MEND_LABELS: Advice(
                 'read some training rows with the reference "refund"', None
             ),
@@ -1062,14 +1074,14 @@ BUILT = (
         compared([*SEEN, *rows_of((f"how is it going {n}", "chitchat") for n in range(100))]),
         row_quality.unwanted_references,
         FindingKind.UNWANTED_REFERENCES,
-        {SuggestionKind.REMOVE_ROWS: Advice("remove these rows from training", FAIR)},
+        {SuggestionKind.REMOVE_ROWS: Advice("remove these training rows", FAIR)},
     ),
     Built(
         "wrong encoding",
         misread,
         row_quality.garbled_text,
         FindingKind.GARBLED_TEXT,
-        {SuggestionKind.MEND_ENCODING: Advice("read the file in its own encoding", FAIR)},
+        {SuggestionKind.MEND_ENCODING: Advice("open the file with its original encoding", FAIR)},
     ),
     Built(
         "few rows",
@@ -1078,7 +1090,7 @@ BUILT = (
         FindingKind.FEW_ROWS,
         {
             SuggestionKind.MORE_DATA: Advice(
-                "train on some hundred different rows", score(0.525, 0.85, 0.5)
+                "train on a few hundred different rows", score(0.525, 0.85, 0.5)
             )
         },
     ),
@@ -1169,7 +1181,7 @@ BUILT = (
         FindingKind.CONFUSED_LABELS,
         {
             SuggestionKind.MEND_LABELS: Advice(
-                "compare some training rows of both labels", score(0.762, 0.9, 0.75)
+                "compare training rows and evaluation rows", score(0.762, 0.9, 0.75)
             )
         },
     ),
@@ -1227,7 +1239,11 @@ BUILT = (
         tried_on_training_rows,
         unexplained.experiment,
         FindingKind.EXPERIMENT,
-        {SuggestionKind.LOOK_AT_FAILURES: Advice("go back to 1, and read its hardest", None)},
+        {
+            SuggestionKind.LOOK_AT_FAILURES: Advice(
+                "go back to iteration 1; read its failures", None
+            )
+        },
     ),
 )
 

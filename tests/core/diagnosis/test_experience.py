@@ -69,7 +69,7 @@ def test_a_rate_that_is_too_low_goes_where_another_loop_did_well(
     case = Diagnoser(LoopReader(beside)).facts(1)
     [found] = list(raise_learning_rate(case, TOO_LOW))
     assert found.changes == {"training.learning_rate": (1e-6, 2e-3)}
-    assert "intents/1 reached 67% at 2e-3 on this base" in found.why
+    assert "intents/1 reached a score of 67% at 2e-3 on this base model" in found.why
     assert found.confidence == "high"
 
 
@@ -101,7 +101,9 @@ def test_a_replicate_is_suggested_of_this_config_and_then_of_the_other(
     assert replicate().changes == {"training.seed": (42, 43)}
     finished([1.0] * 26 + [0.0] * 14, "seed=43", parent=2)
     assert replicate().changes == {}
-    assert replicate().action == "run 1 again: tui-loop run intents --from 1 --set seed=43"
+    assert replicate().action == (
+        "run iteration 1 again with a different seed (tui-loop run intents --from 1 --set seed=43)"
+    )
     finished([1.0] * 20 + [0.0] * 20, "seed=43", parent=1)
     kinds = [each.kind for each in Diagnoser(LoopReader(loop)).diagnose(2).suggestions]
     assert "replicate" not in kinds

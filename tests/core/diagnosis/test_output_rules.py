@@ -68,8 +68,8 @@ def test_references_that_the_limit_cannot_hold_are_told(written: Written) -> Non
     found = written.one(ending)
     assert (found.kind, found.severity) == ("truncated_outputs", "alarm")
     assert found.message == (
-        "60 of 80 outputs (75%) were cut and failed because their reference alone needs more than "
-        "evaluation.max_new_tokens 4; the longest needs 11"
+        "60 of 80 outputs (75%) were cut and failed: their references need more than "
+        "evaluation.max_new_tokens 4, the longest 11 tokens"
     )
 
 
@@ -80,7 +80,7 @@ def test_outputs_that_ramble_are_told_apart_from_a_limit_that_is_too_low(written
     written.add([*rambling, *answered(HELD[12:], range(8))])
     found = written.one(ending)
     assert (found.kind, found.severity) == ("truncated_outputs", "warning")
-    assert "12 of 20 failed outputs ran into the limit of 8 new tokens before" in found.message
+    assert "12 of 20 failed outputs reached the limit of 8 new tokens without" in found.message
 
 
 def test_outputs_that_go_on_after_the_right_answer_lack_an_end(written: Written) -> None:
@@ -92,9 +92,9 @@ def test_outputs_that_go_on_after_the_right_answer_lack_an_end(written: Written)
     found = written.one(ending)
     assert (found.kind, found.severity) == ("no_end_token", "alarm")
     assert found.message == (
-        "the model does not end: 30 of 80 outputs (38%) run into the limit of 8 new tokens though "
-        "their reference would fit; 30 of them said the right thing first, and 30 of these fail "
-        "for what came after"
+        "the model does not end its answers: 30 of 80 outputs (38%) reach the limit of 8 new "
+        "tokens although their references would fit; 30 of them give the right answer first, and "
+        "30 of these fail because of the text after it"
     )
 
 
@@ -117,8 +117,8 @@ def test_the_right_thing_in_another_form_is_a_format_error(written: Written) -> 
     found = written.one(format_errors)
     assert found.severity == "alarm"
     assert found.message == (
-        '50 of 52 failures say the right thing in another form: for instance "It is billing!" for '
-        '"billing"'
+        "50 of 52 failed outputs have the right content in a different form, for instance "
+        '"It is billing!" instead of "billing"'
     )
 
 
@@ -132,7 +132,8 @@ def test_outputs_that_name_no_label_are_told_with_an_instance(written: Written) 
     said = [example(row, "parcel", causes=("out_of_vocabulary",)) for row in HELD[:30]]
     written.add([*said, *answered(HELD[30:])])
     assert written.one(format_errors).message == (
-        '30 of 30 failures name none of the 4 labels: for instance "parcel" for "billing"'
+        "30 of 30 failed outputs contain none of the 4 labels, for instance "
+        '"parcel" instead of "billing"'
     )
 
 
@@ -145,15 +146,16 @@ def test_broken_json_is_a_format_error_and_cut_json_is_not(tmp_path: Path) -> No
         example(row, '{"a": ', causes=("truncated_output",), truncated=True) for row in rows[30:40]
     ]
     made.add([*broken, *cut, *(example(row) for row in rows[40:])], labels=())
-    assert made.one(format_errors).message.startswith("30 of 40 failures are no plain JSON:")
+    assert made.one(format_errors).message.startswith("30 of 40 failed outputs are not plain JSON,")
 
 
 def test_one_label_for_everything_is_a_class_bias(written: Written) -> None:
     written.add([example(row, "refund", loss=1.0) for row in HELD])
     found = written.one(class_bias)
     assert found.message == (
-        'the model answers nearly everything with "refund", 80 of 80, where 20 are due (p < 1e-6); '
-        '3 of 4 labels are never used: "billing", "cancel" and "login"'
+        'the model gives nearly every row the same label: "refund" in 80 of 80 outputs, but in '
+        "only 20 of their references (p < 1e-6); 3 of 4 labels are never used: "
+        '"billing", "cancel" and "login"'
     )
     assert not [each for each in written.found() if each.kind == "weak_slice"]
 
@@ -175,7 +177,8 @@ def test_a_label_that_takes_up_much_is_a_bias_though_all_are_said(written: Writt
     some = [example(row, "refund" if row in spread else None, loss=0.5) for row in HELD]
     written.add(some)
     assert written.one(class_bias).message == (
-        'the model uses some labels too often: "refund", 32 of 80, where 20 are due (p = 0.002)'
+        'the model uses some labels too often: "refund" in 32 of 80 outputs, but in only 20 of '
+        "their references (p = 0.002)"
     )
     assert [each.kind for each in weak_slice(written.case())] == ["weak_slice"]
 
@@ -195,8 +198,10 @@ def test_a_label_that_fails_more_than_the_rest_is_a_weak_slice(written: Written)
     written.add(answered(HELD, [*weak, 0, 5, 10]))
     found = written.one(weak_slice)
     assert found.severity == "warning"
-    assert found.message.startswith('"refund" fails 15 of 20, elsewhere 3 of 60 (p < 1e-6)')
-    assert found.message.endswith('; 15 of the 15 said "billing"')
+    assert found.message == (
+        '15 of 20 examples with the label "refund" fail, against 3 of 60 others (p < 1e-6); 15 of '
+        'these 15 were predicted as "billing"'
+    )
     assert set(found.examples) == {HELD[at].id for at in weak}
 
 
@@ -230,9 +235,11 @@ def test_a_loss_of_score_against_the_base_is_an_alarm(tmp_path: Path) -> None:
     found = made.one(worse_than_base)
     assert found.severity == "alarm"
     assert found.message.startswith(
-        "worse than the untouched base: the score is 50%, the base's 75% (-25"
+        "the score is worse than the base model's: 50% against 75% (-25"
     )
-    assert "40 that the base passes fail, 20 the other way (p = 0.01)" in found.message
+    assert found.message.endswith(
+        "; 40 examples that the base passes now fail, 20 that it fails now pass (p = 0.01)"
+    )
     assert set(found.examples) <= {row.id for row in HELD[:40]}
 
 
@@ -253,7 +260,7 @@ def test_a_higher_loss_alone_is_a_warning(tmp_path: Path) -> None:
     made.add(worse)
     found = made.one(worse_than_base)
     assert found.severity == "warning"
-    assert "the eval loss is 1.500, the base's 0.750" in found.message
+    assert "the eval loss is higher than the base model's: 1.500 against 0.750" in found.message
 
 
 def test_what_the_base_knew_and_is_gone_was_forgotten(tmp_path: Path) -> None:
@@ -261,7 +268,9 @@ def test_what_the_base_knew_and_is_gone_was_forgotten(tmp_path: Path) -> None:
     made.base(HELD, range(30))
     made.add(answered(HELD, range(20)))
     found = made.one(forgetting)
-    assert found.message == "20 of the 30 that the base got right fail now; 50 others were won"
+    assert found.message == (
+        "20 of the 30 examples that the base model passed now fail; 50 others that failed now pass"
+    )
     assert set(found.examples) == {row.id for row in HELD[:20]}
 
 
@@ -278,8 +287,8 @@ def test_an_adapter_that_is_tuned_on_may_forget_what_it_was_taught(written: Writ
     found = written.one(forgetting)
     assert found.iterations == (1,)
     assert found.message == (
-        "40 of the 80 that 1, whose weights it started from, got right fail now; 0 others were "
-        "won, fewer than were lost (p < 1e-6)"
+        "40 of the 80 examples that iteration 1, the start of this run, passed now fail; 0 others "
+        "that failed now pass, significantly fewer (p < 1e-6)"
     )
 
 
@@ -316,7 +325,7 @@ def test_a_label_that_is_always_taken_for_another_is_confused(written: Written) 
     one = written.one(confused_labels)
     assert one.severity == "warning"
     assert one.figures == {"labels": 1, "rows": 20, "total": 80}
-    assert '"login" gets "refund" in 20 of 20' in one.message
+    assert '"login" is predicted as "refund" in 20 of 20 rows' in one.message
     assert set(one.examples) == {row.id for row in HELD if row.reference == "login"}
 
 

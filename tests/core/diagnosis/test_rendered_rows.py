@@ -80,7 +80,7 @@ def test_one_row_and_one_output_are_one(written: Written) -> None:
         "does not learn to stop; 1 of 60 outputs (1.7%) reaches the limit of new tokens"
     )
     assert written.one(other_prompt).message.startswith(
-        "1 of 100 training rows (1%) starts an answer differently from the chat template's"
+        "in 1 of 100 training rows (1%) an answer starts differently from the chat template's"
     )
 
 
@@ -89,8 +89,8 @@ def test_parts_that_were_dropped_are_counted(written: Written) -> None:
     found = written.one(dropped)
     assert (found.kind, found.severity) == ("dropped", "warning")
     assert found.message == (
-        "12 of 100 training rows (12%) lost a part in the chat template, and the model was not "
-        "trained on it"
+        "the chat template left out a part of 12 of 100 training rows (12%), so the model was not "
+        "trained on that part"
     )
     add(written, rendered({"dropped": 4}))
     assert written.one(dropped).severity == "note"
@@ -157,7 +157,9 @@ def test_rows_without_an_end_explain_outputs_without_one(written: Written) -> No
 def test_rows_that_end_are_not_called_rows_without_an_end(written: Written) -> None:
     add(written, rendered({}), running=40)
     found = written.one(ending)
-    assert found.otherwise == ("the training rows end with <|end|>: more training may teach it")
+    assert found.otherwise == (
+        "the training rows end with <|end|>, so more training may teach the model to stop"
+    )
     names = [each.name for each in diagnosed(written).suggestions]
     assert "no_end_token/train_longer" in names
     assert "no_end_token/end_token" not in names
@@ -168,7 +170,9 @@ def test_a_record_without_rendering_has_the_advice_to_check(
     effective: Any, written: Written
 ) -> None:
     add(written, effective, running=40)
-    assert "if the training rows have it: `tui-loop check`" in written.one(ending).otherwise
+    assert (
+        "if the training rows have an end token: `tui-loop check`" in written.one(ending).otherwise
+    )
     names = [each.name for each in diagnosed(written).suggestions]
     assert "no_end_token/end_token" in names
     assert "no_end_token/train_longer" not in names
@@ -190,7 +194,10 @@ def suggested(made: Written, effective: Any, *settings: str) -> list[str]:
 
 
 def test_conversations_and_tools_keep_their_template(written: Written) -> None:
-    own = "data.chat_template = FILE, a template that ends each answer with a special token"
+    own = (
+        "set data.chat_template to a file with a template that ends each answer with a special "
+        "token"
+    )
     flawed = rendered({"no_stop": 100})
     assert suggested(written, {**flawed, "shape": "messages"}) == [own]
     with_tools = {**PAIRS["columns"], "tools": "tools"}  # type: ignore[dict-item]
@@ -204,12 +211,12 @@ def test_a_template_of_the_user_is_corrected(written: Written) -> None:
     [told] = [each for each in diagnosed(written).suggestions if each.finding == "dropped"]
     assert told.changes == {}
     assert told.action == (
-        "correct the file of data.chat_template so that the template keeps all parts of the rows"
+        "change the file of data.chat_template so that the template keeps all parts of a row"
     )
 
 
 def test_rows_without_a_template_need_an_end_of_sequence_token(written: Written) -> None:
     endless = {**PAIRS, "rendering": {"stop_tokens": [], "rows_with": {"no_stop": 100}}}
     assert suggested(written, endless) == [
-        "training.eos_token = TOKEN, a token of the model that ends a text"
+        "set training.eos_token to a token of the model that ends a text"
     ]

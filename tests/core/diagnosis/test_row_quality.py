@@ -106,8 +106,8 @@ def test_a_name_that_is_written_in_two_ways_is_told_by_its_share(
     assert one.severity == severity
     names = [sum(row.reference == name for row in train) for name in ("sign-off", "sign off")]
     assert (one.figures["pairs"], one.figures["rows"]) == (1, min(names))
-    assert f'"sign-off" ({names[0]} rows) and "sign off" ({names[1]})' in one.message
-    assert "cannot know which one is wanted" in one.message
+    assert f'"sign-off" ({names[0]} rows) and "sign off" ({names[1]} rows)' in one.message
+    assert "cannot know which one is right" in one.message
 
 
 def test_a_name_that_the_evaluation_never_wants_is_found_by_its_prompts(written: Written) -> None:
@@ -136,7 +136,7 @@ def test_two_spellings_are_two_names_though_the_metric_takes_them_for_one(
     [
         ("", "are empty"),
         ("TODO", "are placeholders"),
-        ("???", "have signs only"),
+        ("???", "have no letters or digits"),
         ("please ask a person of the second floor about all of it, " * 4, "ten times as long"),
     ],
 )
@@ -202,7 +202,7 @@ def test_rows_of_another_task_are_told_by_their_share(
     [one] = found(written, unwanted_references, [*TRAIN, *chat(count)])
     assert one.severity == severity
     assert (one.figures["rows"], one.figures["train_rows"]) == (count, 200 + count)
-    assert "have a reference that no evaluation row wants" in one.message
+    assert "have a reference that no evaluation row has" in one.message
     assert '"chitchat"' in one.message
 
 
@@ -234,7 +234,7 @@ def test_texts_with_a_wrong_encoding_are_a_warning_with_what_they_show(written: 
     one = written.one(garbled_text)
     assert one.severity == "warning"
     assert one.figures == {"train": 40, "eval": 0}
-    assert 'as in "Ã¶"' in one.message
+    assert 'such as "Ã¶"' in one.message
     assert "40 of 100 measured training rows (40%) and 0 of 80 evaluation rows (0%)" in one.message
 
 
@@ -300,7 +300,7 @@ def test_few_rows_that_taught_little_are_a_warning(written: Written) -> None:
     written.add(
         answered(HELD, range(70)), train=TRAIN[:30], audit=True, metrics=metrics, losses=[4.8] * 12
     )
-    assert "which are 12 steps here: too few to learn a task" in written.one(few_rows).message
+    assert "and 12 steps: too few to learn a task" in written.one(few_rows).message
 
 
 def test_few_rows_that_suffice_are_no_finding(written: Written) -> None:

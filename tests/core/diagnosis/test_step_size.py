@@ -69,7 +69,7 @@ def test_a_setting_that_takes_most_of_each_step_is_found_with_the_part_that_is_l
     assert cause.part == pytest.approx(part, rel=0.05)
     assert cause.evidence.startswith(said)
     (found,) = held_back(facts)
-    assert found.message.endswith("96% of the base's loss is left")
+    assert found.message.endswith("the eval loss is still 96% of the base model's")
     assert not list(learning_rate.learning_rate_too_low(facts))
 
 
@@ -105,7 +105,7 @@ def test_a_run_that_has_learned_much_is_held_back_only_by_a_setting_that_leaves_
 def test_a_run_that_stops_far_above_zero_has_not_converged(tmp_path: Path) -> None:
     evals = {20: 2.6, 40: 2.51, 60: 2.5}
     (found,) = learning_rate.loss_plateau(run(tmp_path, loss=2.5, evals=evals))
-    assert "50% of the base's" in found.message
+    assert "50% of the base model's" in found.message
     assert "converged" not in found.message
 
 

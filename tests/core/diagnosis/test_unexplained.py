@@ -48,10 +48,10 @@ def test_a_low_score_with_a_good_loss_is_unexplained(written: Written) -> None:
     [one] = unexplained(written.case(), [])
     assert (one.severity, one.figures) == ("warning", {"symptom": "learned"})
     assert one.message == (
-        "the score is 25% at an eval loss of 0.100, and nothing that was recorded explains it; how "
-        "training and evaluation rows differ was not recorded"
+        "the score is only 25% at a low eval loss (0.100), and nothing in the record explains "
+        "this; the record does not show how training and evaluation rows differ"
     )
-    assert "an experiment separates them" in one.otherwise
+    assert "an experiment shows which" in one.otherwise
 
 
 def test_much_loss_that_is_left_is_unexplained(written: Written) -> None:
@@ -59,18 +59,25 @@ def test_much_loss_that_is_left_is_unexplained(written: Written) -> None:
     [one] = unexplained(written.case(), [])
     assert (one.severity, one.figures) == ("warning", {"symptom": "left"})
     assert one.message == (
-        "the run learned little: an eval loss of 4.000 (80% of the base's) is left, and nothing "
-        "that was recorded explains it; how training and evaluation rows differ was not recorded"
+        "the run learned little: the eval loss is still 4.000 (80% of the base model's), and "
+        "nothing in the record explains this; the record does not show how training and "
+        "evaluation rows differ"
     )
 
 
 @pytest.mark.parametrize(
     ("places", "said"),
     [
-        (Places(80, 3.2, 0.1, 0.1), "explains it; the loss is in the first token of the answers"),
-        (Places(80, 0.1, 0.1, 2.5), "the loss is in the token that ends an answer (2.5 nats)"),
+        (
+            Places(80, 3.2, 0.1, 0.1),
+            "explains this; most of the loss is in the answers' first token",
+        ),
+        (
+            Places(80, 0.1, 0.1, 2.5),
+            "most of the loss is in the token that ends an answer (2.5 nats)",
+        ),
         (Places(80, 0.01, None, 0.02), "which points to how outputs are generated and scored"),
-        (Places(80, 0.5, 0.5, 0.5), "nothing that was recorded explains it"),
+        (Places(80, 0.5, 0.5, 0.5), "nothing in the record explains this"),
     ],
 )
 def test_it_says_where_the_loss_is(places: Places, said: str, written: Written) -> None:
@@ -79,7 +86,7 @@ def test_it_says_where_the_loss_is(places: Places, said: str, written: Written) 
     folder.write_audit_part("losses", places)
     [one] = unexplained(written.case(), [])
     assert said in one.message
-    assert "was not recorded" not in one.message
+    assert "does not show" not in one.message
 
 
 def test_a_good_result_needs_no_explanation(written: Written) -> None:
@@ -172,7 +179,7 @@ def test_the_diagnosis_suggests_two_experiments_on_a_loss_that_is_left(written: 
     }
     assert told["larger_rate"].changes == {"training.learning_rate": (2e-5, 1e-4)}
     assert {each.ground for each in told.values()} == {
-        "an experiment: its outcome leaves one of two explanations"
+        "an experiment whose outcome rules out one of two explanations"
     }
 
 
@@ -194,8 +201,8 @@ def try_out(
 @pytest.mark.parametrize(
     ("loss", "outcome", "said"),
     [
-        (0.01, "rows", "the settings can learn rows, so the cause is in the rows"),
-        (2.5, "settings", "even these were not learned, so the cause is in the settings"),
+        (0.01, "rows", "can learn rows with these settings, so the cause is in the rows"),
+        (2.5, "settings", "Even these were not learned, so the cause is in the settings"),
     ],
 )
 def test_a_few_rows_that_are_learned_or_not(
@@ -207,7 +214,9 @@ def test_a_few_rows_that_are_learned_or_not(
     assert one.severity == "warning"
     assert one.figures == {"experiment": "overfit_few", "outcome": outcome, "parent": 1}
     assert one.iterations == (1,)
-    assert one.message.startswith("an experiment on 1: a few rows, seen many times, end at a loss")
+    assert one.message.startswith(
+        "experiment on iteration 1: a few rows, trained on many times, end at a loss"
+    )
     assert said in one.message
 
 
@@ -222,8 +231,8 @@ def test_without_a_measured_loss_the_last_log_counts(written: Written) -> None:
 @pytest.mark.parametrize(
     ("wrong", "outcome", "said"),
     [
-        (4, "rows", "the model does what it was trained to do"),
-        (70, "measuring", "it fails on rows that it was trained on"),
+        (4, "rows", "The model does what it was trained to do"),
+        (70, "measuring", "The model fails on rows that it was trained on"),
     ],
 )
 def test_training_rows_that_pass_or_fail(
@@ -239,7 +248,10 @@ def test_training_rows_that_pass_or_fail(
 @pytest.mark.parametrize("kind", ["smaller_rate", "larger_rate"])
 @pytest.mark.parametrize(
     ("wrong", "outcome", "said"),
-    [(5, "rate", "the rate was the cause"), (59, "not the rate", "the rate is not the cause")],
+    [
+        (5, "rate", "the learning rate was the cause"),
+        (59, "not the rate", "the learning rate is not the cause"),
+    ],
 )
 def test_another_rate_that_helps_or_does_not(
     kind: str, wrong: int, outcome: str, said: str, written: Written
@@ -248,7 +260,7 @@ def test_another_rate_that_helps_or_does_not(
     try_out(written, kind, wrong)
     one = written.one(experiment)
     assert one.figures["outcome"] == outcome
-    assert f"a {kind.removesuffix('_rate')} rate did" in one.message
+    assert f"a {kind.removesuffix('_rate')} learning rate did" in one.message
     assert said in one.message
 
 
@@ -279,7 +291,7 @@ def test_an_experiment_explains_all_its_other_findings(written: Written) -> None
     found = diagnosed(written)
     assert found.findings[0].kind == "experiment"
     assert [each.name for each in found.suggestions] == ["experiment/look_at_failures"]
-    assert "go back to 1" in found.suggestions[0].action
+    assert "go back to iteration 1" in found.suggestions[0].action
 
 
 def test_a_cause_in_the_settings_leaves_nothing_to_read(written: Written) -> None:

@@ -49,8 +49,8 @@ def test_one_run_of_each_is_at_most_consistent_with_a_prediction(
     found = verdict(loop, 2)
     assert found is not None
     assert found.word == word
-    assert "expected score 50% to 90% (from 30%), measured" in found.sentence
-    assert found.sentence.endswith("one run of each")
+    assert "expected score 50% to 90% (was 30%), measured" in found.sentence
+    assert found.sentence.endswith("one run of each config")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_prediction_of_the_loss_is_held_against_the_loss(
     found = verdict(loop, 2)
     assert found is not None
     assert (found.word, found.measured) == ("against", 0.5)
-    assert "expected eval loss 0.300 to 0.400 (from 0.500)" in found.sentence
+    assert "expected eval loss 0.300 to 0.400 (was 0.500)" in found.sentence
 
 
 def test_a_run_that_diverged_speaks_against_whatever_was_hoped(
@@ -106,7 +106,7 @@ def test_a_run_that_diverged_speaks_against_whatever_was_hoped(
     found = verdict(loop, 2)
     assert found is not None
     assert found.word == "against"
-    assert found.sentence.endswith("it diverged at step 2")
+    assert found.sentence.endswith("the run diverged at step 2")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_runs_are_counted_for_what_they_are(loop: LoopFolder, finished: MakeFini
     found = verdict(loop, 3)
     assert found is not None
     assert found.word == "consistent"
-    assert found.sentence.endswith("; 2 runs of 1, one of 3")
+    assert found.sentence.endswith("; 2 runs of iteration 1, one of iteration 3")
 
 
 def test_after_a_parent_without_figures_the_base_is_what_counts(
@@ -146,7 +146,7 @@ def test_after_a_parent_without_figures_the_base_is_what_counts(
     found = verdict(loop, 2)
     assert found is not None
     assert found.word == "consistent"
-    assert "against the base, since 1 was not evaluated; one run" in found.sentence
+    assert "against the base, since parent 1 was not evaluated; one run" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_the_record_of_a_kind_counts_verdicts_over_all_loops_and_moves_the_ranki
     record_diagnosis(together)
     tally = experience_beside(loop).of("raise_learning_rate")
     assert tally.counts == {"consistent": 2, "against": 1}
-    assert tally.words == "2 of 3 came true in these loops"
+    assert tally.words == "2 of 3 such predictions came true in these loops"
     assert Experience().of("raise_learning_rate").weight == 1.0 < tally.weight
     assert Tally({"refuted": 3}).weight < 1.0
 

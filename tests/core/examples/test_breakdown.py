@@ -117,7 +117,7 @@ def test_what_fails_more_than_chance_is_named_with_its_evidence(view: ExampleVie
     assert "top up" not in weak
     told = slice_words(weak["refund"])
     assert told.startswith("18 of 20 fail, 90% (")
-    assert "18 as card arrival; elsewhere 4 of 60, p = " in told
+    assert "18 answered card arrival; elsewhere 4 of 60, p = " in told
     assert found.tested > 3
 
 

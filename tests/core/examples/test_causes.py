@@ -196,12 +196,12 @@ def test_each_output_has_its_causes(row: Row, example: Callable[..., Example]) -
 @pytest.mark.parametrize(
     "row",
     [
-        ("label", "refund", "", {"output_tokens": 0}, "the model stopped at once"),
-        ("label", "refund", "  ", {"output_tokens": 2}, "nothing but white space in 2 tokens"),
+        ("label", "refund", "", {"output_tokens": 0}, "the model stopped immediately"),
+        ("label", "refund", "  ", {"output_tokens": 2}, "only white space (2 tokens)"),
         ("label", "refund", "cancel_order", {}, "output cancel_order, reference refund"),
         ("label", "refund", "payback", {}, "names none of the 8 labels: 'payback'"),
-        ("label", "refund", "refund or login", {}, "names the right label, and also login"),
-        ("exact_match", "refund", "refnd", {}, "edit distance 1 of 6 characters: 'refnd'"),
+        ("label", "refund", "refund or login", {}, "names the right label, but also login"),
+        ("exact_match", "refund", "refnd", {}, "edit distance 1 in 6 characters: 'refnd'"),
         ("exact_match", "refund", "the the the", {}, "'the' 3 times at the end"),
         (
             "exact_match",
@@ -216,7 +216,7 @@ def test_each_output_has_its_causes(row: Row, example: Callable[..., Example]) -
             LONG,
             "Something else",
             {**CUT, "supervised_tokens": 17},
-            "stopped at the limit of 12 new tokens; the reference alone has 17",
+            "stopped at the limit of 12 new tokens; the reference has 17 tokens",
         ),
         (
             "exact_match",
@@ -232,8 +232,8 @@ def test_each_output_has_its_causes(row: Row, example: Callable[..., Example]) -
             CUT,
             "starts with the reference, then continues to the limit of 12 new tokens",
         ),
-        ("numeric", "42", "41", {}, "its last number is 41, reference 42"),
-        ("numeric", "42", "many", {}, "no number in the output, reference 42"),
+        ("numeric", "42", "41", {}, "the last number is 41 instead of 42"),
+        ("numeric", "42", "many", {}, "no number in the output; the reference is 42"),
         (
             "exact_match",
             LONG,

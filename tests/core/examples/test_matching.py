@@ -180,7 +180,7 @@ def test_no_row_is_compared_with_a_loss_that_is_not_there(view: ExampleView) -> 
     [
         ("label:refunds", "no reference is refunds; labels are cancel, refund"),
         ("label:refund,refunds", "no reference is refunds; labels are cancel, refund"),
-        ("column:sauce=web", "no column is called sauce; columns are source"),
+        ("column:sauce=web", "there is no column sauce; columns are source"),
         ("label:Refund column:source=web -label:nothing", ""),
         ("nothing", ""),
     ],

@@ -80,8 +80,8 @@ def test_terms_stand_side_by_side() -> None:
         ("label:", "label: has no value", "terms: "),
         ("label:,", "label:, has no value", "terms: "),
         ("loss>high", "loss>high: high is not a number", "loss>2"),
-        ("column:web", "column:web: has no value", "column:source=web"),
-        ("/(/", "/(/ is no regular expression: missing )", "correct the pattern"),
+        ("column:web", "column:web: the value is missing", "column:source=web"),
+        ("/(/", "/(/ is not a valid regular expression: missing )", "correct the pattern"),
     ],
 )
 def test_a_slip_of_the_pen_is_told(text: str, told: str, hint: str) -> None:

@@ -56,9 +56,13 @@ def test_iterations_must_agree_on_another_label(
 def test_the_evidence_says_who_says_what(answers: Callable[..., list[list[Example]]]) -> None:
     found = suspect_references(answers("login", "login", "login", "login", "cancel"), LABELS)["a"]
     assert found.kind is Cause.SUSPECT_REFERENCE
-    assert found.evidence == "4 of 5 iterations that answered say 'login'; they give 'refund' 1.8%"
+    assert found.evidence == (
+        "4 of 5 iterations that answered predict 'login'; they give 'refund' a probability of 1.8%"
+    )
     no_loss = suspect_references(answers("login", "login", "login", loss=None), LABELS)["a"]
-    assert no_loss.evidence == "3 of 3 iterations that answered say 'login', none says 'refund'"
+    assert no_loss.evidence == (
+        "3 of 3 iterations that answered predict 'login', none predicts 'refund'"
+    )
 
 
 def test_a_reference_that_is_nearly_as_likely_is_not_suspect(

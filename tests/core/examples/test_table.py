@@ -173,7 +173,7 @@ def test_a_large_file_that_has_changed_or_gone_is_told(
     table = ExampleTable.read(path)
     assert table[1].id == "bb"
     written(tmp_path, [example(name, 1.0) for name in ("bb", "cc", "aa")])
-    with pytest.raises(BadInput, match="has changed"):
+    with pytest.raises(BadInput, match="changed while it was being read"):
         table[2]
     path.unlink()
     with pytest.raises(BadInput, match=r"examples\.jsonl"):

@@ -66,32 +66,36 @@ def test_of_one_label_the_nearest_is_told_apart_from_the_nearest_of_all() -> Non
     assert answer.neighbours[0].row.reference == "cancel"
     assert answer.same is not None
     assert answer.same.row.prompt == "when will my new card arrive"
-    assert 'it says "cancel"; the nearest that says "arrival" is at 0.' in answer.text
+    assert (
+        'its label is "cancel"; the nearest row labelled "arrival" has similarity 0.' in answer.text
+    )
 
 
 def test_an_input_that_was_trained_on_is_told_with_what_it_says() -> None:
     index = TrainingIndex(CARDS)
     told = index.answer("Please cancel my transfer.", "cancel").text
-    assert told == 'the same input was trained on (1.00); it says "cancel", too'
+    assert told == 'a training row has the same input (similarity 1.00); its label is "cancel", too'
     other = index.answer("Please cancel my transfer.", "arrival").text
-    assert other.startswith('the same input was trained on (1.00); it says "cancel"; the nearest')
+    assert other.startswith(
+        'a training row has the same input (similarity 1.00); its label is "cancel"; the nearest'
+    )
     assert index.answer("Please cancel my transfer.", "rate").text.endswith(
-        '"cancel", and nothing that says "rate" shares a word with it'
+        '"cancel"; no row labelled "rate" shares a word with this input'
     )
 
 
 def test_where_no_trigram_is_shared_there_is_no_neighbour() -> None:
     answer = TrainingIndex(CARDS).answer("zzzz qqqq", "rate")
     assert (answer.is_new, answer.neighbours) == (True, [])
-    assert answer.text == f"{NOTHING}: no training row shares a word with it"
+    assert answer.text == f"{NOTHING}: none shares a word with this input"
 
 
 def test_rows_far_from_all_training_rows_have_nothing_similar() -> None:
     answer = TrainingIndex(CARDS).answer("what a lovely parasol, it made the whole summer", "rate")
     assert answer.is_new
     assert answer.neighbours[0].similarity < SIMILAR
-    assert answer.text.startswith(f"{NOTHING}: the nearest of 12 training rows has similarity 0.")
-    assert answer.text.endswith("to each other)")
+    assert answer.text.startswith(f"{NOTHING}: the nearest of 12 has similarity 0.")
+    assert answer.text.partition("(")[2].startswith("typical between training rows: 0.")
 
 
 @pytest.mark.parametrize("removed", ["refund", "login", "praise"])
@@ -102,7 +106,7 @@ def test_an_intent_that_was_taken_out_of_training_has_nothing_similar(removed: s
     for row in held:
         answer = index.answer(row.prompt, row.reference)
         assert answer.is_new
-        assert answer.text.startswith(f'{NOTHING}: no training row is labelled "{removed}"; ')
+        assert answer.text.startswith(f'{NOTHING}: none is labelled "{removed}"; ')
         assert answer.same is None
 
 
@@ -112,14 +116,17 @@ def test_a_training_row_is_its_own_nearest() -> None:
     for row in rows[::10]:
         answer = index.answer(row.prompt, row.reference)
         assert answer.neighbours[0].similarity == pytest.approx(1.0)
-        assert answer.text.startswith("the same input was trained on")
+        assert answer.text.startswith("a training row has the same input")
         assert answer.same is not None
 
 
 def test_free_text_has_no_labels() -> None:
     rows = rows_of(*((f"write about {word}", f"{word} is fine") for word in "abcdefgh"))
     answer = TrainingIndex(rows).answer("write about b", "b is bad")
-    assert (answer.same, answer.text) == (None, "the same input was trained on (1.00)")
+    assert (answer.same, answer.text) == (
+        None,
+        "a training row has the same input (similarity 1.00)",
+    )
 
 
 def test_rows_without_words_and_no_rows_at_all_are_no_fault() -> None:

@@ -45,10 +45,10 @@ def test_what_loops_have_tried_is_told_once_claims_are_known(
     found = reader.poll()
     assert (found.loops, found.unread, found.waiting) == (1, 0, 0)
     assert [each.sentence for each in found.patterns] == [
-        "learning_rate of 1e-6 or less came out no better than the base once on tiny; none of the "
-        "3 runs with more did (1e-3 is the nearest)",
+        "at learning_rate 1e-6 or less, the one run ended no better than the base on tiny; none of "
+        "the 3 runs with higher values did (nearest: 1e-3)",
         "raising learning_rate 1e-6 → 1e-3 was tried once on tiny and helped",
-        "raising r 16 → 32 was tried once on tiny and made no difference that could be seen",
+        "raising r 16 → 32 was tried once on tiny and showed no difference",
     ]
     assert reader.poll() is found, "the same object where nothing has changed"
     trial = found.trial("intents/4")
@@ -128,4 +128,4 @@ def test_what_ended_since_is_seen_at_the_next_look(
     finished(drawn(0.1, 9), "learning_rate=1e-7", parent=1)
     after = reader.poll()
     assert after is not before
-    assert "in 2 of 2 runs" in after.patterns[0].sentence
+    assert "2 of 2 runs ended" in after.patterns[0].sentence

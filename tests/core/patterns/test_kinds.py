@@ -26,10 +26,10 @@ def only(patterns: list[Pattern]) -> Pattern:
 def test_the_lowest_rate_from_which_on_runs_diverged_is_found() -> None:
     found = only(thresholds([*FINE, *too_high(1e-3, 1e-2, 1e-1)]))
     assert found.sentence == (
-        "learning_rate of 1e-3 or more diverged in 3 of 3 runs on tiny; "
-        "none of the 3 runs with less did (5e-4 is the nearest)"
+        "at learning_rate 1e-3 or more, 3 of 3 runs diverged on tiny; "
+        "none of the 3 runs with lower values did (nearest: 5e-4)"
     )
-    assert found.short == "at 1e-3 or more: diverged 3 of 3 on this base"
+    assert found.short == "at 1e-3 or more: diverged 3 of 3 times on this base"
     assert (found.value, found.side, found.field) == (1e-3, "up", RATE)
     assert found.iterations == ("intents/10", "intents/11", "intents/12")
     assert found.others == ("intents/1", "intents/2", "intents/3")
@@ -39,7 +39,7 @@ def test_the_lowest_rate_from_which_on_runs_diverged_is_found() -> None:
 
 def test_once_is_told_as_once_and_four_of_four_are_a_law() -> None:
     once = only(thresholds([*FINE, *too_high(1e-2)]))
-    assert "learning_rate of 1e-2 or more diverged once on tiny" in once.sentence
+    assert "at learning_rate 1e-2 or more, the one run diverged on tiny" in once.sentence
     assert once.weight == "so far"
     law = only(thresholds([*FINE, *too_high(1e-3, 1e-2, 1e-2, 1e-1)]))
     assert law.weight == "law"
@@ -50,12 +50,12 @@ def test_runs_of_one_config_are_no_law_and_that_is_said() -> None:
     seeds = [trial(20 + n, rate=1e-2, seed=n, ended="diverged") for n in range(6)]
     found = only(thresholds([*FINE, *seeds]))
     assert (found.count, found.total, found.weight) == (6, 6, "so far")
-    assert "all of them are runs of one config" in found.sentence
+    assert "all these runs have the same config" in found.sentence
 
 
 def test_most_of_them_will_do_but_not_where_as_many_went_well_below() -> None:
     found = only(thresholds([*FINE, *too_high(1e-3, 1e-2, 1e-2), trial(30, rate=1e-2)]))
-    assert "in 3 of 4 runs" in found.sentence
+    assert "3 of 4 runs diverged" in found.sentence
     mixed = [trial(40 + n, rate=1e-2) for n in range(4)]
     assert only(thresholds([*FINE, *mixed, *too_high(1e-2, 1e-1)])).value == 1e-1
     low = [trial(50 + n, rate=rate, ended="diverged") for n, rate in enumerate([1e-5, 1e-4] * 2)]
@@ -65,7 +65,7 @@ def test_most_of_them_will_do_but_not_where_as_many_went_well_below() -> None:
 
 def test_where_nothing_lower_was_tried_that_is_said_and_of_the_rate_alone() -> None:
     found = only(thresholds(too_high(1e-2, 1e-1)))
-    assert found.sentence.endswith("diverged in 2 of 2 runs on tiny; nothing lower was tried")
+    assert found.sentence.endswith("2 of 2 runs diverged on tiny; no lower value was tried")
 
 
 def test_at_a_low_rate_nothing_is_better_than_the_base() -> None:
@@ -82,8 +82,8 @@ def test_at_a_low_rate_nothing_is_better_than_the_base() -> None:
             ]
         )
     )
-    assert found.short == "at 1e-5 or less: no better than the base 2 of 2 on this base"
-    assert "none of the 2 runs with more did (1e-3 is the nearest)" in found.sentence
+    assert found.short == "at 1e-5 or less: no better than the base 2 of 2 times on this base"
+    assert "none of the 2 runs with higher values did (nearest: 1e-3)" in found.sentence
 
 
 def test_memory_that_ran_out_is_told_of_the_batch_that_was_asked_for() -> None:
@@ -93,15 +93,15 @@ def test_memory_that_ran_out_is_told_of_the_batch_that_was_asked_for() -> None:
         trial(3, training__per_device_train_batch_size=1, asked={BATCH: 32}, ended="oom"),
     ]
     found = only([each for each in thresholds(runs) if each.field == BATCH])
-    assert found.short == "at 32 or more: out of memory 2 of 2 on this base"
+    assert found.short == "at 32 or more: out of memory 2 of 2 times on this base"
 
 
 def test_fields_that_set_the_same_runs_apart_are_named_with_each_other() -> None:
     runs = [trial(n, rate=1e-4, lora__lora_alpha=32) for n in (1, 2)]
     runs += [trial(n, rate=1e-2, lora__lora_alpha=256, ended="diverged") for n in (3, 4)]
     assert [(each.label, each.otherwise) for each in thresholds(runs)] == [
-        ("learning_rate", "the same runs stand out by lora_alpha"),
-        ("lora_alpha", "the same runs stand out by learning_rate"),
+        ("learning_rate", "the same runs also differ in lora_alpha"),
+        ("lora_alpha", "the same runs also differ in learning_rate"),
     ]
 
 
@@ -131,10 +131,10 @@ def test_a_direction_counts_what_helped_what_made_no_difference_and_what_was_wor
     claims = ["no difference shown", "no difference shown", "worse", "no difference shown"]
     found = only(directions(rises(claims)))
     assert found.sentence == (
-        "raising r never helped on tiny (0 of 4 changes); from 8 to 16; 3 made no difference that "
-        "could be seen; 1 made it worse; 1 of them judged with replicates"
+        "raising r never helped on tiny (0 of 4 tries); values from 8 to 16; 3 showed no "
+        "difference; 1 made the result worse; both configs have replicates in 1 of the tries"
     )
-    assert found.short == "raising it: helped 0 of 4 times on this base"
+    assert found.short == "higher values helped 0 of 4 times on this base"
     assert (found.count, found.total, found.with_replicates, found.weight) == (0, 4, 1, "law")
     tried = tried_outcomes(rises(claims), "lora.r", "up")
     assert [tried.count("helped"), tried.count("same"), tried.count("worse")] == [0, 3, 1]
@@ -144,7 +144,7 @@ def test_a_direction_counts_what_helped_what_made_no_difference_and_what_was_wor
 def test_one_change_is_told_as_once() -> None:
     found = only(directions(rises(["consistent with better"])))
     assert found.sentence == "raising r 8 → 16 was tried once on tiny and helped"
-    assert found.short == "8 → 16: helped, once, on this base"
+    assert found.short == "8 → 16: tried once on this base, helped"
     assert found.weight == "so far"
 
 
@@ -172,7 +172,7 @@ def test_a_pair_of_configs_is_judged_once_by_its_replicates() -> None:
     ]
     found = only(directions(runs))
     assert (found.count, found.total, found.with_replicates) == (0, 1, 1)
-    assert found.sentence.endswith("judged with replicates")
+    assert found.sentence.endswith("; both configs have replicates")
 
 
 def test_a_change_that_makes_a_run_diverge_is_worse_and_the_way_back_helps() -> None:
@@ -180,7 +180,7 @@ def test_a_change_that_makes_a_run_diverge_is_worse_and_the_way_back_helps() -> 
     child = changed(2, parent, rate=1.0, ended="diverged")
     back = changed(3, child, rate=1e-4)
     up, down = directions([parent, child, back])
-    assert "was tried once on tiny and made it diverge" in up.sentence
+    assert "was tried once on tiny and made the run diverge" in up.sentence
     assert down.sentence == "lowering learning_rate 1 → 1e-4 was tried once on tiny and helped"
 
 
@@ -193,9 +193,10 @@ def test_values_without_an_order_are_told_pair_by_pair() -> None:
     ]
     told = [each.sentence for each in directions(runs)]
     assert told == [
-        "setting lr_scheduler_type linear → cosine was tried once on tiny and made it worse; "
-        "judged with replicates",
-        "setting max_steps unset → 50 was tried once on tiny and helped; judged with replicates",
+        "setting lr_scheduler_type linear → cosine was tried once on tiny and made the result "
+        "worse; both configs have replicates",
+        "setting max_steps unset → 50 was tried once on tiny and helped; both configs have "
+        "replicates",
     ]
 
 
@@ -217,7 +218,7 @@ def test_the_best_share_what_others_had_otherwise() -> None:
     found = only(best_so_far(runs))
     assert found.sentence == (
         "the best 3 configs of 6 tried on tiny all had learning_rate 1e-3; also tried: 1e-5, 1e-4, "
-        "1e-2 (by chance they would share it 5% of the time)"
+        "1e-2 (probability by chance: 5%)"
     )
     assert (found.value, found.upper, found.count) == (1e-3, 1e-3, 3)
     assert found.iterations == ("intents/1", "intents/2", "intents/3")
@@ -234,12 +235,12 @@ def test_hints_apply_to_the_side_and_the_base_of_their_pattern() -> None:
     runs = [*FINE, *too_high(1e-3, 1e-2, 1e-1), *rises(["worse", "better"], start=20)]
     hints = hints_for(patterns_of(runs), "tiny")
     told = hints.of(RATE, 1e-3, 1e-4)
-    assert told.text == "at 1e-3 or more: diverged 3 of 3 on this base"
+    assert told.text == "at 1e-3 or more: diverged 3 of 3 times on this base"
     assert (told.is_warning, told.brief) == (True, "diverged 3 of 3")
     assert not hints.of(RATE, 9e-4, 9e-4).text
     assert not hints.of(RATE, "fast", 1e-4).text
     assert not hints.of("training.weight_decay", 0.1, 0.0).text
-    assert hints.of("lora.r", 12, 8).text == "raising it: helped 1 of 2 times on this base"
+    assert hints.of("lora.r", 12, 8).text == "higher values helped 1 of 2 times on this base"
     assert not hints.of("lora.r", 64, 32).text, "nobody went that way"
     assert not hints.of("lora.r", 8, 16).text
     assert not hints_for(patterns_of(runs), "smollm2").of(RATE, 1e-3).text
@@ -251,6 +252,9 @@ def test_a_change_is_held_against_changes_over_the_same_ground() -> None:
     second = changed(2, first, "better", rate=1e-3)
     third = changed(3, second, "worse", rate=1e-2)
     hints = hints_for(patterns_of([first, second, third]), "tiny")
-    assert hints.of(RATE, 5e-3, 1e-3).text == "1e-3 → 1e-2: made it worse, once, on this base"
-    assert hints.of(RATE, 5e-4, 1e-4).text == "1e-4 → 1e-3: helped, once, on this base"
-    assert hints.of(RATE, 5e-3, 5e-4).text == "raising it: helped 1 of 2 times on this base"
+    assert (
+        hints.of(RATE, 5e-3, 1e-3).text
+        == "1e-3 → 1e-2: tried once on this base, made the result worse"
+    )
+    assert hints.of(RATE, 5e-4, 1e-4).text == "1e-4 → 1e-3: tried once on this base, helped"
+    assert hints.of(RATE, 5e-3, 5e-4).text == "higher values helped 1 of 2 times on this base"

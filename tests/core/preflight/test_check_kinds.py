@@ -145,7 +145,7 @@ def test_a_held_out_label_without_training_rows_is_a_warning(
     write_lines("train.jsonl", pairs(messages(40, 1), "refund"))
     write_lines("eval.jsonl", pairs(messages(40, 2), "praise"))
     [warned] = found(tmp_path, "evaluation.metric=label")["warning", "untrained_labels"]
-    assert warned.message == "held-out labels that are never trained on: praise"
+    assert warned.message == "held-out labels that no training row has: praise"
 
 
 def test_few_held_out_rows_are_counted(write_lines: Write, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_few_held_out_rows_are_counted(write_lines: Write, tmp_path: Path) -> No
     write_lines("eval.jsonl", pairs(messages(20, 2)))
     [told] = found(tmp_path)["info", "few_eval_rows"]
     assert told.count == 20
-    assert told.message == "only 20 rows are held out: one of them is 5 points of the score"
+    assert told.message == "only 20 rows are held out: each one counts for 5 points of the score"
 
 
 def test_the_part_that_is_held_out_is_described(write_lines: Write, tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ def test_names_without_a_meaning_are_one_line(write_lines: Write, tmp_path: Path
         (
             "info",
             "unused_columns",
-            "not used: id (not unique), url; not trained on, but used to group held-out rows: "
-            "team; empty: note, system",
+            "not used: id (not unique), url; used only to group held-out rows: team; "
+            "empty: note, system",
             5,
         )
     ]
@@ -64,9 +64,9 @@ def test_names_without_a_meaning_are_one_line(write_lines: Write, tmp_path: Path
     [
         ("tools", "the model never sees the tools it calls"),
         ("history", "the earlier turns are dropped"),
-        ("context", "the prompt does not contain it"),
+        ("context", "the prompts do not contain this text"),
         ("images", "the model only gets the text"),
-        ("label", "all rows are used alike, whatever it says"),
+        ("label", "all rows are used, whatever their label"),
     ],
 )
 def test_a_name_with_a_meaning_is_a_warning_that_says_what_is_lost(
@@ -74,7 +74,7 @@ def test_a_name_with_a_meaning_is_a_warning_that_says_what_is_lost(
 ) -> None:
     write_lines("train.jsonl", pairs(24, **{name: lambda n: "x" if n else None}))
     [finding] = found(tmp_path)
-    message = f"{name} is not used: {meaning} (23 of 24 rows have it)"
+    message = f"{name} is not used: {meaning} (in 23 of 24 rows)"
     assert said([finding]) == [("warning", "unused_columns", message, 23)]
     assert finding.hint
 
@@ -85,8 +85,8 @@ def test_rows_that_their_weight_would_leave_out_are_counted(
     write_lines("train.jsonl", pairs(24, weight=lambda n: n % 2))
     [finding] = found(tmp_path)
     assert finding.message == (
-        "weight is not used: all rows count alike (24 of 24 rows have it); "
-        "12 rows with 0 or false there are used like the others, the first in line 1"
+        "weight is not used: all rows count equally (in 24 of 24 rows); "
+        "12 rows with the value 0 or false are used like the others, the first in line 1"
     )
     assert finding.hint == "remove the rows that should not be trained on"
 
@@ -97,8 +97,8 @@ def test_of_locked_rows_only_counts_are_shown(write_lines: Write, tmp_path: Path
     write_lines("holdout.jsonl", pairs(3, weight=lambda n: n))
     [finding] = found(tmp_path)
     assert finding.message == (
-        "weight is not used: all rows count alike (3 of 3 locked rows have it); "
-        "1 locked row with 0 or false there is used like the others"
+        "weight is not used: all rows count equally (in 3 of 3 locked holdout rows); "
+        "1 locked holdout row with the value 0 or false is used like the others"
     )
 
 
@@ -115,8 +115,8 @@ def test_turns_that_should_not_be_trained_on_are_counted(
             "warning",
             "unused_keys",
             "messages[].mask is not used: the turn is trained on like any other "
-            "(8 of 8 training rows and 1 of 1 held-out row have it); 8 training turns and "
-            "1 held-out turn with 0 or false there are used like the others, the first in line 1",
+            "(in 8 of 8 training rows and 1 of 1 held-out row); 8 training turns and 1 held-out "
+            "turn with the value 0 or false are used like the others, the first in line 1",
             9,
         )
     ]
@@ -132,10 +132,9 @@ def test_a_weight_of_a_half_is_named_and_how_it_counts(write_lines: Write, tmp_p
     [finding] = found(tmp_path)
     assert finding.message == (
         "messages[].weight is not used: values other than 0, 1, true and false count as 1, and "
-        "only the assistant's turns are trained on (8 of 8 training rows and 1 of 1 held-out row "
-        "have it)"
+        "only assistant turns are trained on (in 8 of 8 training rows and 1 of 1 held-out row)"
     )
-    assert finding.hint == "write 0 or 1, or remove it"
+    assert finding.hint == "write 0 or 1, or remove the key"
 
 
 def test_a_name_is_said_once_for_all_files(write_lines: Write, tmp_path: Path) -> None:
@@ -143,7 +142,7 @@ def test_a_name_is_said_once_for_all_files(write_lines: Write, tmp_path: Path) -
     write_lines("eval.jsonl", pairs(6, tools=None))
     write_lines("holdout.jsonl", pairs(3, tools="[]"))
     [finding] = found(tmp_path)
-    assert finding.message.endswith("(24 of 24 training rows and 3 of 3 locked rows have it)")
+    assert finding.message.endswith("(in 24 of 24 training rows and 3 of 3 locked holdout rows)")
 
 
 def test_preference_data_says_what_is_trained_on_and_what_is_not(
@@ -151,7 +150,7 @@ def test_preference_data_says_what_is_trained_on_and_what_is_not(
 ) -> None:
     rows = [{"prompt": f"p{n}", "chosen": "yes", "rejected": "no"} for n in range(24)]
     write_lines("train.jsonl", rows)
-    message = "preference data: trained on chosen; rejected is not used"
+    message = "preference data: chosen is trained on, and rejected is not used"
     assert said(found(tmp_path)) == [("warning", "preference_data", message, 24)]
 
 
@@ -160,18 +159,18 @@ def test_answers_that_are_left_out_are_counted_for_each_file(
 ) -> None:
     write_lines("train.jsonl", pairs(24, label=lambda n: n % 4 > 0))
     write_lines("eval.jsonl", pairs(8, label=lambda n: n > 0))
-    where = "since label is false there"
+    where = "because label is false"
     assert said(found(tmp_path)) == [
         (
             "warning",
             "preference_data",
-            f"preference data: 6 of 24 training rows are left out, {where}",
+            f"preference data: 6 of 24 training rows are left out {where}",
             6,
         ),
         (
             "warning",
             "preference_data",
-            f"preference data: 1 of 8 held-out rows is left out, {where}",
+            f"preference data: 1 of 8 held-out rows is left out {where}",
             1,
         ),
     ]
@@ -187,8 +186,8 @@ def test_turns_of_tool_calls_that_are_no_calls_are_named(
     calls, tools = found(tmp_path)
     assert (calls.severity, calls.kind, calls.count) == ("warning", "tool_calls", 8)
     assert calls.message == (
-        "turns of function_call (8 rows) are read as plain text of the assistant: they are not "
-        "the JSON of a call"
+        "turns with the role function_call (8 rows) are read as plain assistant text: they are not "
+        "tool calls in JSON"
     )
     assert tools.message.startswith("tools is not used: the model never sees the tools it calls")
 
@@ -219,9 +218,7 @@ def test_a_system_column_that_the_turns_replace_is_named(
     ]
     rows[3]["messages"] = [{"role": "system", "content": "Be brief."}, *rows[3]["messages"]]
     write_lines("train.jsonl", rows)
-    message = (
-        "system is not used in 1 of 24 rows, whose turns have another system turn of their own"
-    )
+    message = "system is not used in 1 of 24 rows, whose turns have a different system prompt"
     assert said(found(tmp_path)) == [("warning", "unused_columns", message, 1)]
 
 
@@ -245,7 +242,7 @@ def test_texts_that_hold_a_rendered_chat_template_are_counted(
     )
     [finding] = found(tmp_path, "evaluation.metric=none")
     assert (finding.severity, finding.kind, finding.count) == ("warning", "rendered_text", 2)
-    assert finding.message.startswith("2 of 20 rows (10%) hold a rendered chat template (")
+    assert finding.message.startswith("2 of 20 rows (10%) contain a rendered chat template (")
     assert "messages" in finding.hint
     assert len(finding.rows) == 2
 

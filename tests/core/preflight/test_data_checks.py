@@ -64,8 +64,8 @@ def places(finding: CheckResult) -> list[tuple[str, int]]:
 @pytest.mark.parametrize(
     ("pattern", "references", "problem"),
     [
-        ("(a|aa)+$", ["yes", "a" * 80 + "!"], "'(a|aa)+$' takes too long (on the reference in"),
-        (None, ["yes", "(a"], "'(a' is no regular expression"),
+        ("(a|aa)+$", ["yes", "a" * 80 + "!"], "'(a|aa)+$' takes too long (in the reference of"),
+        (None, ["yes", "(a"], "'(a' is not a valid regular expression"),
         (None, ["yes", "no|never"], ""),
         ("^(yes|no)$", ["yes", "no"], ""),
         ("(", ["yes"], ""),  # another check refuses the config
@@ -129,7 +129,7 @@ def test_every_planted_fault_is_found_among_thousands_of_rows(
     same, same_locked = kinds.pop(("warning", "leakage_exact"))
     assert (same.count, same_locked.count) == (2, 1)
     assert places(same) == [("train", 4005), ("eval", 6), ("train", 4), ("eval", 201)]
-    assert "1 of 50 locked rows (2%) is the same input" in same_locked.message
+    assert "1 of 50 locked holdout rows (2%) has the same input" in same_locked.message
     near, near_locked = kinds.pop(("warning", "leakage_near"))
     assert places(near) == [("train", 4006), ("eval", 7)]
     assert places(near_locked) == [("train", 4008)]
@@ -166,22 +166,22 @@ SYSTEM = {"role": "system", "content": "be kind"}
 @pytest.mark.parametrize(
     ("severity", "turns", "why"),
     [
-        ("error", [TURN], "must end with an assistant's turn"),
-        ("error", [REPLY], "must end with an assistant's turn"),
-        ("error", [TURN, REPLY, TURN], "must end with an assistant's turn"),
-        ("error", [{"role": "user"}, REPLY], "needs a role and a content"),
+        ("error", [TURN], "must end with an assistant turn"),
+        ("error", [REPLY], "needs a turn before the assistant turn"),
+        ("error", [TURN, REPLY, TURN], "must end with an assistant turn"),
+        ("error", [{"role": "user"}, REPLY], "needs a role and content"),
         ("error", [], "must be a list of turns"),
         (
             "error",
             [{"role": "narrator", "content": "x"}, TURN, REPLY],
-            "an unknown role, 'narrator'",
+            "the unknown role 'narrator'",
         ),
         ("warning", [SYSTEM, SYSTEM, TURN, REPLY], "two system turns"),
         ("warning", [TURN, SYSTEM, REPLY], "a system turn that is not the first"),
         ("warning", [{"role": "user", "content": " "}, REPLY], "an empty turn"),
-        ("warning", [REPLY, TURN, REPLY], "an assistant's turn before any user's"),
-        ("warning", [TURN, TURN, REPLY], "two user's turns in a row"),
-        ("warning", [SYSTEM, REPLY], "an assistant's turn before any user's"),
+        ("warning", [REPLY, TURN, REPLY], "an assistant turn before any user turn"),
+        ("warning", [TURN, TURN, REPLY], "two consecutive user turns"),
+        ("warning", [SYSTEM, REPLY], "an assistant turn before any user turn"),
     ],
 )
 def test_odd_turns_are_named(

@@ -69,7 +69,7 @@ def test_a_recorded_run_gives_the_pace(
 
 def test_odd_settings_are_warned_of() -> None:
     kinds = {each.kind: each for each in steps_findings(config("warmup_steps=50"), 5, None)}
-    assert "8 rows and there are 5" in kinds["batch"].message
+    assert "8 rows, but there are only 5" in kinds["batch"].message
     assert "never reaches its peak" in kinds["warmup"].message
     assert {each.kind for each in steps_findings(config("warmup_steps=0.1"), 50, None)} == {"steps"}
 

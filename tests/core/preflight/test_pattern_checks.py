@@ -48,8 +48,10 @@ def test_a_value_that_made_earlier_runs_diverge_is_a_warning(loop: LoopFolder) -
     (found,) = check_patterns(loop, config(loop, "learning_rate=5e-2"))
     assert (found.severity, found.kind) == ("warning", "bad_before")
     assert found.field == "training.learning_rate"
-    assert found.message == ("learning_rate 0.05: at 0.03 or more: diverged 4 of 4 on this base")
-    assert found.hint == "choose another learning_rate"
+    assert found.message == (
+        "learning_rate 0.05: at 0.03 or more: diverged 4 of 4 times on this base"
+    )
+    assert found.hint == "choose a different learning_rate"
 
 
 @pytest.mark.usefixtures("trials")

@@ -110,12 +110,12 @@ def test_padding_free_needs_packing_or_no_limit() -> None:
 def test_wrapped_packing_is_a_warning() -> None:
     (found,) = results("packing=true", "packing_strategy=wrapped")
     assert found.severity == "warning"
-    assert "sees those before it" in found.message
+    assert "attend to the rows before it" in found.message
 
 
 def test_a_schedule_that_follows_the_trainers_evaluations_cannot_be_had() -> None:
     found = the_error("lr_scheduler_type=reduce_lr_on_plateau")
-    assert "tui-loop evaluates itself" in found.message
+    assert "tui-loop has its own evaluation" in found.message
     assert found.hint
 
 

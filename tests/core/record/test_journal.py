@@ -224,7 +224,7 @@ def test_what_waits_is_bounded_and_a_dropped_line_damages_no_other(
     gap = there[-1]
     assert isinstance(gap, Recovered)
     assert (gap.changes["waited"], gap.changes["lost"]) == (3, 6)
-    assert "3 lines waited, 6 lines lost" in gap.message
+    assert "3 lines delayed, 6 lines lost" in gap.message
     assert fold(RunState(), there).missing == 6
 
 

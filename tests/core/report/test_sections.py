@@ -53,7 +53,7 @@ def test_a_failed_iteration_says_why_and_what_to_do() -> None:
         "a lower rate",
         "oom: batch 8 → 4",
         "2 warnings in its log",
-        "3 values are NaN or infinite",
+        "3 loss values not finite (NaN or infinite)",
         "diverged at step 9",
         "| training.learning_rate | `1e-4` | `10000` |",
     ):
@@ -79,7 +79,7 @@ def test_a_diagnosis_is_told_with_its_evidence_and_what_it_expects() -> None:
     text = text_of(failed(), diagnoses=(Diagnosis(1, (finding,), (suggestion,), verdict),))
     for wanted in (
         "● alarm, overfitting: eval loss turned up. But: a hard batch.",
-        "num_train_epochs 3 → 2. It expects score 55% to 60% (now 50%).",
+        "num_train_epochs 3 → 2. The suggestion expects score 55% to 60% (now 50%).",
         "Confidence low: its own curve. 3 of 4 confirmed. Tried already: 2.",
         "✗ against the prediction. score fell to 40%",
     ):
@@ -100,13 +100,13 @@ def test_what_fails_is_told_by_cause_and_in_full() -> None:
         failed(), open=(found, FailureSummary(4, "the best so far", unread="x is missing"))
     )
     for wanted in (
-        "## What fails in 1, the newest",
+        "## What fails in iteration 1, the newest",
         "3 of 10 examples fail",
         "score 40% with 1 output accepted",
         "| empty | 3 |",
         "line one\nline two",
         "(nothing)",
-        "example a1; loss 1.250 nats a token; empty",
+        "example a1; loss 1.250 nats per token; empty",
         "The 1 failure with the highest loss",
         "cannot be read: x is missing",
     ):

@@ -29,11 +29,11 @@ MakeLook = Callable[..., HoldoutEvaluation]
 def test_a_small_drop_is_noise_and_a_large_one_says_that_eval_flatters(look: MakeLook) -> None:
     found = agreement_of(look())
     assert found.agrees is True
-    assert found.sentence == "80% on eval, 78% on the holdout (-2 ±11): within the noise"
+    assert found.sentence == "80% on the eval set, 78% on the holdout (-2 ±11): within the noise"
     worse = agreement_of(look(score=0.6, passed=60))
     assert worse.agrees is False
     assert worse.sentence.startswith(
-        "the eval set is too optimistic: 80% on eval, 60% on the holdout (-20 ±12)"
+        "the eval set is too optimistic: 80% on the eval set, 60% on the holdout (-20 ±12)"
     )
 
 
@@ -41,7 +41,7 @@ def test_the_change_is_what_a_reader_gets_who_subtracts_what_is_shown(look: Make
     told = agreement_of(
         look(score=62 / 83, passed=62, total=83, eval=Figures(74 / 117, 74, 117))
     ).sentence
-    assert told.startswith("63% on eval, 75% on the holdout (+12 ±")
+    assert told.startswith("63% on the eval set, 75% on the holdout (+12 ±")
 
 
 def test_a_better_holdout_agrees(look: MakeLook) -> None:
@@ -68,7 +68,10 @@ def test_without_a_metric_losses_are_held_against_each_other(look: MakeLook) -> 
     assert agreement_of(noisy).agrees is True
     high = look(**bare, loss=0.9, eval=Figures(loss=0.6, loss_error=0.05))
     assert agreement_of(high).agrees is False
-    assert "loss 0.600 on eval, 0.900 on the holdout (+0.30 ±0.14)" in agreement_of(high).sentence
+    assert (
+        "loss 0.600 on the eval set, 0.900 on the holdout (+0.30 ±0.14)"
+        in agreement_of(high).sentence
+    )
     lost = look(**bare, loss="NaN", eval=Figures(loss=0.6, loss_error=0.05))
     assert agreement_of(lost).agrees is None
     assert loss_difference(Figures(loss=0.6), Figures(loss=0.7)) is None

@@ -25,7 +25,9 @@ def test_a_snapshot_has_the_end_until_another_iteration_is_created(
     write_auto_end(loop, END)
     shown = poller.poll(SnapshotRequest()).auto_end
     assert shown == END
-    assert shown.words == ("Auto stopped: all 3 allowed iterations have been run. The best is 1.")
+    assert shown.words == (
+        "Auto stopped: all 3 allowed iterations have been run. The best iteration is 1."
+    )
     finished([1, 1])
     assert poller.poll(SnapshotRequest()).auto_end is None
 

@@ -54,7 +54,7 @@ def test_a_loop_without_iterations_runs_its_defaults_first(loop: LoopFolder, pla
     assert played.outcome.stop.kind == "budget"
     assert played.outcome.best is not None
     assert played.outcome.best.number == 2
-    assert loop.iteration(1).read_decision().why.startswith("nothing was trained yet")
+    assert loop.iteration(1).read_decision().why.startswith("nothing has been trained yet")
     assert loop.iteration(2).read_decision().changes[0].new == 5e-4
 
 
@@ -123,7 +123,7 @@ def test_a_failed_try_says_where_to_look_and_the_best_is_changed_so(
     played = play(source, world)
     assert played.tree == [((1,), 0), ((2,), 1), ((3,), 1)]
     decision = loop.iteration(3).read_decision()
-    assert decision.why == "2 says so (seen in 2; 1 is the best so far)"
+    assert decision.why == "2 says so (seen in iteration 2; the best so far is 1)"
     assert decision.changes[0].field == RATE
     assert (decision.suggestion, decision.predicted) == ("found/rate", None)
     assert played.outcome.best is not None
@@ -227,7 +227,7 @@ def test_three_tries_that_bring_nothing_are_a_plateau(play: Play) -> None:
     proposals = [rate(1e-3, 1), *(rate(value, 2) for value in (5e-4, 2e-3, 2e-4, 3e-4))]
     played = play(Scripted(*proposals), world, iterations=9)
     assert played.outcome.stop.kind == "plateau"
-    assert played.outcome.stop.reason == "the last 3 tries were no better than 2"
+    assert played.outcome.stop.reason == "the last 3 tries were no better than iteration 2"
     assert len(played.outcome.steps) == 5
 
 
@@ -357,20 +357,20 @@ def test_the_trail_has_each_decision_with_its_reason_and_what_became_of_it(
 
     played = play(Scripted(rate(1e-3, 1), rate(1e-2, 2)), world, diagnose=diagnose, iterations=3)
     assert played.lines == [
-        "1 of 3: 1 from the defaults: baseline, because nothing was trained yet: the defaults "
-        "give the starting point",
+        "1 of 3: 1 from the defaults: baseline, because nothing has been trained yet: the "
+        "default settings are the starting point",
         "1: score 10%, eval loss 1.900. The best so far.",
         "2 of 3: 2 from 1: learning_rate 1e-4 → 1e-3, because the rate is to be 0.001",
         "2: score 100%, eval loss 1.000. Consistent: score 10% became 100%, 40% to 99% was "
         "expected. The best so far.",
         "3 of 3: 3 from 2: learning_rate 1e-3 → 1e-2, because the rate is to be 0.01",
-        "3 failed: it diverged. 2 is still the best.",
+        "3 failed: it diverged. Iteration 2 is still the best.",
         "stopped (budget): all 3 allowed iterations have been run",
-        "The best is 2: score 100%, eval loss 1.000.",
+        "The best iteration is 2: score 100%, eval loss 1.000.",
     ]
     assert loop.iteration(3).read_notes().splitlines() == [
         "auto stopped (budget): all 3 allowed iterations have been run.",
-        "The best is 2: score 100%, eval loss 1.000.",
+        "The best iteration is 2: score 100%, eval loss 1.000.",
         "- " + played.lines[0].partition(": ")[2] + ". " + played.lines[1],
         "- " + played.lines[2].partition(": ")[2] + ". " + played.lines[3],
         "- " + played.lines[4].partition(": ")[2] + ". " + played.lines[5],

@@ -110,6 +110,6 @@ def test_one_process_at_a_time_goes_through_a_loop_by_itself(loop: LoopFolder) -
     assert not is_unattended(loop)
     with unattended(loop):
         assert is_unattended(loop)
-        with pytest.raises(BadInput, match="already runs its queue or auto"), unattended(loop):
+        with pytest.raises(BadInput, match="already runs the queue or auto"), unattended(loop):
             raise AssertionError
     assert not is_unattended(loop)

@@ -96,7 +96,7 @@ def test_old_eval_rows_are_trained_on_and_as_many_others_held_out(split_loop: Lo
     assert made.eval is not None
     train, held = lines_of(made.train), lines_of(made.eval)
     assert (len(train), len(held)) == (40, 10)
-    assert made.warning == "only 10 rows are held out: one of them is 10 points of the score"
+    assert made.warning == "only 10 rows are held out: each one counts for 10 points of the score"
     assert train[30:] == lines_of(split_loop.root / "eval.jsonl")
     assert Counter(row["completion"] for row in held) == {"refund": 5, "card": 5}
     old = lines_of(split_loop.root / "train.jsonl")
@@ -139,9 +139,9 @@ def test_where_a_part_is_held_out_another_seed_is_enough(
     made = create_fresh_split(loop, None)
     assert (made.train, made.eval) == (None, None)
     assert made.draft.changed == {"data.split_seed": (4, 5), "model.init_adapter": (3, None)}
-    assert made.warning == "only 3 rows are held out: one of them is 33 points of the score"
+    assert made.warning == "only 3 rows are held out: each one counts for 33 points of the score"
     assert not loop.data.exists()
-    with pytest.raises(BadInput, match="the split in use"):
+    with pytest.raises(BadInput, match="this split is already in use"):
         create_fresh_split(loop, None, seed=4, overwrite=True)
 
 
@@ -181,7 +181,7 @@ def test_without_a_reason_it_says_how_many_had_used_the_last_split(split_loop: L
         plan = plan_next(split_loop, parent=None, settings=["evaluation.base=false"], why="")
         create_iteration(split_loop, plan, {})
     made = create_fresh_split(split_loop, 2, overwrite=True)
-    assert made.draft.why == "a fresh split: 2 iterations used the last one"
+    assert made.draft.why == "a fresh split: 2 iterations used the previous one"
 
 
 def test_answers_that_are_marked_as_bad_stay_in_the_file_and_are_never_held_out(

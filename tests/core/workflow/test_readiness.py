@@ -68,9 +68,13 @@ def test_all_criteria_met_is_ready(three: LoopFolder) -> None:
     assert found.verdict == "intents/3 is ready: all 5 criteria are met"
     assert item(found, "iterations").figure == "3 trained and finished"
     assert item(found, "target").figure == (
-        "80% (95%: 65% to 90%), 32 of 40 pass; the score decides, though 75% is within its interval"
+        "80% (95% interval 65% to 90%), 32 of 40 pass; the target of 75% is within the interval, "
+        "so the score alone decides"
     )
-    assert item(found, "no_regression_base").figure == "30 fixed, 0 broken of 40 (p = 1.9e-09)"
+    assert (
+        item(found, "no_regression_base").figure
+        == "30 fixed, 0 broken of 40 examples (p = 1.9e-09)"
+    )
     assert "there is no holdout" in found.notices[0]
 
 
@@ -88,14 +92,14 @@ def test_what_is_lacking_has_its_figure(three: LoopFolder) -> None:
     found = checklist(three, 3)
     assert item(found, "target").status == "not met"
     assert item(found, "target").todo.startswith(
-        "10 points short; what to change: `tui-loop diagnose intents/"
+        "10 points short; see what to change: `tui-loop diagnose intents/"
     )
-    assert item(found, "target").figure == "80% (95%: 65% to 90%), 32 of 40 pass"
+    assert item(found, "target").figure == "80% (95% interval 65% to 90%), 32 of 40 pass"
     low, high = wilson(32, 40)
     assert item(found, "target").numbers == {"score": 0.8, "target": 0.9, "low": low, "high": high}
     assert item(found, "iterations").numbers == {"finished": 3, "least": 5}
     assert item(found, "iterations").status == "not met"
-    assert "try 2 more changes" in item(found, "iterations").todo
+    assert "run 2 more iterations" in item(found, "iterations").todo
 
 
 def test_only_a_significant_regression_holds_an_iteration_back(
@@ -104,12 +108,12 @@ def test_only_a_significant_regression_holds_an_iteration_back(
     finished(scores(28), "learning_rate=4e-4", parent=3)
     noise = item(checklist(three, 4), "no_regression_parent")
     assert noise.status == "met"
-    assert noise.figure.startswith("0 fixed, 4 broken of 40 (p = 0.12)")
+    assert noise.figure.startswith("0 fixed, 4 broken of 40 examples (p = 0.12)")
     finished(scores(22), "learning_rate=5e-4", parent=3)
     worse = item(checklist(three, 5), "no_regression_parent")
     assert worse.status == "not met"
     assert worse.figure.startswith("significantly worse: 0 fixed, 10 broken")
-    assert worse.figure.endswith("but the change may not be the cause (one run of each)")
+    assert worse.figure.endswith("but training noise may be the cause (one run of each config)")
     assert worse.todo.endswith("`tui-loop compare intents/3 intents/5`")
 
 
@@ -192,7 +196,7 @@ def test_the_holdout_is_asked_for_where_there_is_one(three: LoopFolder, look: Ma
     record_holdout_evaluation(three, look(iteration=3))
     found = checklist(three, 3)
     assert item(found, "holdout").status == "met"
-    assert "against the base 69 fixed, 1 broken" in item(found, "holdout").figure
+    assert "compared with the base: 69 fixed, 1 broken" in item(found, "holdout").figure
     assert found.is_ready
     assert found.holdout_use_summary == "1 use of this holdout so far, the first by intents/3"
     assert found.notices == ()
@@ -204,7 +208,7 @@ def test_a_holdout_that_says_otherwise_is_not_met(three: LoopFolder, look: MakeL
     found = item(checklist(three, 3), "holdout")
     assert found.status == "not met"
     assert found.figure.startswith(
-        "the eval set is too optimistic: 80% on eval, 50% on the holdout"
+        "the eval set is too optimistic: 80% on the eval set, 50% on the holdout"
     )
     assert "`tui-loop fresh intents`" in found.todo
     worse = look(iteration=3, paired=PairedTable(10, 2, 20, 68), t=1_700_000_900.0)

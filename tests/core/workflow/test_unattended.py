@@ -30,7 +30,7 @@ except KeyboardInterrupt:
 
 def test_a_process_that_goes_through_the_loop_is_named_and_can_be_ended(loop: LoopFolder) -> None:
     assert doing(loop) is None
-    with pytest.raises(BadInput, match="neither its queue nor auto is running"):
+    with pytest.raises(BadInput, match="neither the queue nor auto is running"):
         end(loop)
     command = ["sh", "-c", 'trap "" INT; exec "$0" "$@"', sys.executable, "-c", SCRIPT]
     command.append(str(loop.path))  # begun as a shell begins what is left in the background
@@ -62,7 +62,7 @@ def test_a_process_of_another_machine_is_named_and_left_alone(
         assert holder is not None
         rewrite(loop.unattended, host="elsewhere", pid=holder.pid)
         with pytest.raises(
-            BadInput, match=f"process {holder.pid} on elsewhere runs its queue or auto"
+            BadInput, match=f"process {holder.pid} on elsewhere runs the queue or auto"
         ):
             end(loop)
 

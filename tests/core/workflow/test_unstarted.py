@@ -41,7 +41,7 @@ def test_what_was_planned_is_the_draft_again(
     assert loop.numbers() == [0]
     name = loop.name
     run = f"`tui-loop run {name} --draft`"
-    assert told[0] == f"{name}/1 did not start and is the draft again: {run}"
+    assert told[0] == f"{name}/1 did not start and is a draft again: {run}"
     assert told[1:] == [f"{name}/{n} did not start and has been removed" for n in (2, 3)]
     assert return_unstarted(folders) == told  # whoever did it, the others can say so
 

@@ -112,11 +112,15 @@ def test_a_plain_run_passes(check: Check) -> None:
             "training.lr_scheduler_type",
             "num_decay_steps",
         ),
-        ("training.lr_scheduler_kwargs={cycles=2}", "training.lr_scheduler_kwargs", "no cycles"),
+        (
+            "training.lr_scheduler_kwargs={cycles=2}",
+            "training.lr_scheduler_kwargs",
+            "no parameter cycles",
+        ),
         ("precision=bf16", "training.precision", "needs a CUDA device"),
         ("lora.target_modules=['lm_head','c_attn']", "lora.target_modules", "lm_head"),
         ("lora.target_modules=['q_proj','v_proj']", "lora.target_modules", "no layer"),
-        ("lora.target_modules=(", "lora.target_modules", "no regular expression"),
+        ("lora.target_modules=(", "lora.target_modules", "not a valid regular expression"),
     ],
 )
 def test_what_a_library_refuses_is_an_error_of_its_field(
@@ -151,7 +155,7 @@ def test_all_problems_are_found_at_once(check: Check) -> None:
 def test_a_target_that_matches_nothing_beside_others_is_a_warning(check: Check) -> None:
     found = check("lora.target_modules=['c_attn','c_pro']")
     (warning,) = [each for each in warnings_of(found) if each.kind == "targets"]
-    assert "c_pro names no layer of this model, did you mean c_proj?" in warning.message
+    assert "this model has no layer c_pro, did you mean c_proj?" in warning.message
     assert "c_attn" in warning.hint
     assert errors_of(found) == []
 
@@ -203,7 +207,7 @@ def test_a_model_type_that_nobody_knows_is_refused_in_one_line(
     check: Check, tmp_path: Path
 ) -> None:
     error = only_error(check(save(tmp_path / "m", llama(), model_type="otter")))
-    assert "does not know this model" in error.message
+    assert "does not support this model" in error.message
     assert "model.trust_remote_code=true" in error.hint
 
 
@@ -211,13 +215,13 @@ def test_a_model_with_code_of_its_own_says_how_to_allow_it(check: Check, tmp_pat
     auto = {"AutoConfig": "mine.Mine", "AutoModelForCausalLM": "mine.MineForCausalLM"}
     model = save(tmp_path / "m", llama(), model_type="otter", auto_map=auto)
     error = only_error(check(model))
-    assert "needs Python code of its own" in error.message
+    assert "needs its own Python code" in error.message
     assert "--set model.trust_remote_code=true" in error.hint
 
 
 def test_rows_with_tokens_beyond_the_embedding_are_an_error(check: Check, tmp_path: Path) -> None:
     error = only_error(check(save(tmp_path / "m", llama(vocabulary=40))))
-    assert "8 training rows have tokens beyond them" in error.message
+    assert "8 training rows have tokens without an embedding" in error.message
     assert error.rows
     tokenizer = len(byte_level(["<pad>", "<end>"], eos="<end>", pad="<pad>"))
     spare = check(save(tmp_path / "s", llama(vocabulary=tokenizer - 1)))
@@ -239,21 +243,21 @@ def test_a_model_that_cannot_keep_rows_apart_is_not_packed(check: Check, tmp_pat
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("tokenizer.json", '{"model": ', "its tokenizer cannot be loaded"),
-        ("tokenizer.json", "{}", "its tokenizer cannot be loaded: KeyError"),
-        ("tokenizer_config.json", "[1]", "its tokenizer cannot be loaded: AttributeError"),
-        ("config.json", '{"model_type": ["llama"]}', "its config.json cannot be used"),
+        ("tokenizer.json", '{"model": ', "the tokenizer cannot be loaded"),
+        ("tokenizer.json", "{}", "the tokenizer cannot be loaded: KeyError"),
+        ("tokenizer_config.json", "[1]", "the tokenizer cannot be loaded: AttributeError"),
+        ("config.json", '{"model_type": ["llama"]}', "the file config.json cannot be used"),
         (
             "config.json",
             '{"model_type": "llama", "num_attention_heads": 0}',
-            "its config.json cannot be used: ZeroDivisionError",
+            "the file config.json cannot be used: ZeroDivisionError",
         ),
         (
             "config.json",
             '{"model_type": "llama", "hidden_act": "glow"}',
-            "its config.json cannot be used: KeyError: 'glow'",
+            "the file config.json cannot be used: KeyError: 'glow'",
         ),
-        ("generation_config.json", "[]", "its generation_config.json cannot be used"),
+        ("generation_config.json", "[]", "the file generation_config.json cannot be used"),
     ],
 )
 def test_damaged_files_of_a_model_are_one_error_that_names_the_file(
@@ -268,7 +272,7 @@ def test_damaged_files_of_a_model_are_one_error_that_names_the_file(
 
 def test_weights_that_do_not_fit_the_config_are_refused(check: Check, tmp_path: Path) -> None:
     other = only_error(check(save(tmp_path / "o", llama(), hidden_size=16)))
-    assert "embed_tokens.weight with 420 x 32 and not 420 x 16" in other.message
+    assert "embed_tokens.weight with 420 x 32 instead of 420 x 16" in other.message
     random = only_error(check(save(tmp_path / "r", llama(), num_hidden_layers=3)))
     assert "no weights for 9 parameters, such as model.layers.2." in random.message
     tied = llama(tie_word_embeddings=True)
@@ -280,7 +284,7 @@ def test_quantized_weights_whose_packages_are_missing_are_refused(
 ) -> None:
     quantization = {"quant_method": "aqlm"}
     model = save(tmp_path / "m", llama(), quantization_config=quantization)
-    assert "its quantized weights cannot be loaded" in only_error(check(model)).message
+    assert "the quantized weights cannot be loaded" in only_error(check(model)).message
 
 
 def test_a_template_that_renders_no_row_is_the_models_fault(check: Check, tmp_path: Path) -> None:
@@ -314,4 +318,4 @@ def test_any_error_of_a_library_is_a_finding(loop: LoopFolder) -> None:
         raise KeyError("merges")
 
     error = only_error(check_run(config, loop, data, broken))
-    assert "the checks failed: KeyError: 'merges'" in error.message
+    assert "the checks could not be completed: KeyError: 'merges'" in error.message

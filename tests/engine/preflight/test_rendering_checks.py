@@ -127,12 +127,12 @@ def test_tokens_and_texts_that_end_an_answer_are_named(check: Check) -> None:
 
 def test_the_trained_share_of_each_role_is_given(check: Check) -> None:
     told = check(model(), WITH_SYSTEM)["trained_roles"]
-    assert told.message.startswith("tokens trained on by role: user 0%, assistant ")
+    assert told.message.startswith("share of tokens trained on, by role: user 0%, assistant ")
     assert told.message.endswith(", system 0%")
     everything = check(model(), CHATS, "data.train_on=all")["trained_roles"]
-    assert everything.message == "tokens trained on by role: user 100%, assistant 100%"
+    assert everything.message == "share of tokens trained on, by role: user 100%, assistant 100%"
     cut = check(model(), CHATS[:1], "training.max_length=8")["trained_roles"]
-    assert cut.message == "tokens trained on by role: user 0%, assistant 0%"
+    assert cut.message == "share of tokens trained on, by role: user 0%, assistant 0%"
 
 
 def test_an_end_of_turn_that_the_model_does_not_know_is_a_warning(check: Check) -> None:
@@ -140,7 +140,7 @@ def test_an_end_of_turn_that_the_model_does_not_know_is_a_warning(check: Check) 
     assert warned.severity == "warning"
     assert warned.message == (
         "the chat template ends answers with <|close|>, but the model has the end-of-sequence "
-        "token <|end|>: other programs may not stop at the end of an answer"
+        "token <|end|>: other inference programs may not stop at the end of an answer"
     )
     assert warned.hint == "--set training.eos_token='<|close|>'"
     setting = warned.hint.removeprefix("--set ")
@@ -166,19 +166,19 @@ def test_rows_that_the_training_template_of_trl_renders_differently_are_counted(
     warned = found["other_template"]
     assert (warned.severity, warned.count) == ("warning", 1)
     assert warned.message == (
-        "1 of 4 training rows (25%) differs between the model's own chat template and TRL's "
-        "training template, which renders the rows here"
+        "TRL's training template, which is used here, renders 1 of 4 training rows (25%) "
+        "differently from the model's own chat template"
     )
     assert [row.line for row in warned.rows] == [4]
     assert "dropped" not in found
     second = {**thoughtful, "id": "b"}
     both = check(thinks, [*CHATS, {**thoughtful, "id": "a"}, second])["other_template"]
-    assert both.message.startswith("2 of 5 training rows (40%) differ between")
+    assert "renders 2 of 5 training rows (40%) differently" in both.message
     monkeypatch.setattr(rendering_checks, "_is_different", lambda *_: False)
     same = check(thinks, [thoughtful])["other_template"]
     assert same.severity == "info"
     assert same.message == (
-        "TRL's training template renders the rows as the model's own template does"
+        "TRL's training template renders the rows exactly as the model's own template does"
     )
 
 
@@ -186,13 +186,13 @@ def test_parts_that_the_chat_template_leaves_out_are_named(check: Check) -> None
     warned = check(model(WITHOUT_SYSTEM), WITH_SYSTEM)["dropped"]
     assert (warned.severity, warned.count) == ("warning", 1)
     assert warned.message == (
-        "1 of 4 training rows (25%) loses a part in the chat template; line 4 loses "
-        "'Name piers only.'"
+        "1 of 4 training rows (25%) loses a part of its content in the chat template; "
+        "line 4 loses 'Name piers only.'"
     )
     assert [row.line for row in warned.rows] == [4]
     twice = [*WITH_SYSTEM, chat("Which lamp?", "The green one.", system="Name lamps.")]
     assert check(model(WITHOUT_SYSTEM), twice)["dropped"].message.startswith(
-        "2 of 5 training rows (40%) lose a part in the chat template; line 4 loses"
+        "2 of 5 training rows (40%) lose a part of their content in the chat template; line 4"
     )
 
 
@@ -203,7 +203,7 @@ def test_a_generation_prompt_that_was_not_trained_is_a_warning(check: Check) -> 
     assert (warned.severity, warned.count) == ("warning", 3)
     assert warned.message == (
         "3 of 3 training rows (100%) start the answer differently from the chat template's "
-        "generation prompt; generation starts as trained, but other programs may start otherwise"
+        "generation prompt; evaluation starts as in training, but other programs may not"
     )
     [one] = [
         each.message
@@ -218,8 +218,8 @@ def test_answers_without_an_end_are_a_warning_with_what_to_set(check: Check) -> 
     warned = check(unended, CHATS)["no_stop"]
     assert (warned.severity, warned.count) == ("warning", 3)
     assert warned.message == (
-        "3 of 3 training rows (100%) have an answer without a token that ends it: the model does "
-        "not learn to stop"
+        "3 of 3 training rows (100%) have an answer without an end token, so the model does not "
+        "learn to stop"
     )
     assert "--set data.chat_template=FILE" in warned.hint
     assert "--set evaluation.stop" in warned.hint
@@ -232,7 +232,7 @@ def test_rows_without_a_template_lack_an_end_where_there_is_no_end_of_sequence(
 ) -> None:
     endless = model(None, eos=None)
     found = check(endless, PAIRS, ends="<|turn|>")
-    assert found["no_stop"].hint == "--set training.eos_token=TOKEN, one that ends a text"
+    assert found["no_stop"].hint == "--set training.eos_token=TOKEN with a token that ends a text"
     ended = check(endless, PAIRS, "training.eos_token='<|close|>'", ends="<|turn|>")
     assert "no_stop" not in ended
 
@@ -242,16 +242,16 @@ def test_a_prompt_that_would_merge_with_its_answer_is_a_warning(check: Check) ->
     warned = check(model(None), cut)["merged"]
     assert (warned.severity, warned.count) == ("warning", 1)
     assert warned.message == (
-        "1 of 3 training rows (33%) would merge the prompt's last token with the answer's first; "
-        "it is split there, as for generation"
+        "1 of 3 training rows (33%) would have a token across the end of the prompt and the start "
+        "of the answer; the token is split there, as in generation"
     )
     assert [row.line for row in warned.rows] == [1]
     setting = warned.hint.partition("--set ")[2]
     assert "merged" not in check(model(None), cut, setting)
     blank = check(model(None), cut, "data.prompt_template='{prompt} Answer: '")["merged"]
-    assert blank.message.startswith("1 of 3 training rows (33%) would merge")
+    assert blank.message.startswith("1 of 3 training rows (33%) would have a token across")
     assert (
-        blank.hint == "end data.prompt_template with a colon or a newline, without a blank after it"
+        blank.hint == "end data.prompt_template with a colon or a newline, without a space after it"
     )
     assert "merged" not in check(model(None), cut, "data.prompt_template='{prompt} Answer:'")
 
@@ -262,10 +262,10 @@ def test_a_generation_prompt_that_would_merge_is_one_for_the_template(check: Che
     boats = chat("What lies there?", "boats, two of them.")
     warned = check(model(ended), [*CHATS, boats, boats])["merged"]
     assert warned.message == (
-        "2 of 5 training rows (40%) would merge the prompt's last token with the answer's first; "
-        "they are split there, as for generation"
+        "2 of 5 training rows (40%) would have a token across the end of the prompt and the start "
+        "of the answer; the token is split there, as in generation"
     )
-    assert warned.hint.startswith("--set data.chat_template=FILE, your own template whose")
+    assert warned.hint.startswith("--set data.chat_template=FILE with your own template whose")
 
 
 def test_special_tokens_in_the_text_of_rows_are_counted(check: Check) -> None:
@@ -274,10 +274,10 @@ def test_special_tokens_in_the_text_of_rows_are_counted(check: Check) -> None:
     assert (warned.severity, warned.count) == ("warning", 1)
     assert warned.message == (
         "1 of 4 training rows (25%) contains special tokens as text (<|close|>), which the model "
-        "reads as its own marks"
+        "reads as control tokens"
     )
     assert [row.line for row in warned.rows] == [4]
-    assert warned.hint == "remove them from the text"
+    assert warned.hint == "remove these tokens from the text"
     thought = chat("Where?", "Here.")
     thought["messages"][-1]["reasoning_content"] = "Near <|close|>."
     both = check(model(), [*CHATS, written, thought])["special_tokens"]

@@ -169,7 +169,7 @@ def test_the_labels_of_the_first_batch_are_those_that_check_shows(
 def test_lengths_cuts_and_masks_are_counted(check: Callable[..., LossMasker]) -> None:
     found = kinds_of(check(LONG, "training.max_length=14", "per_device_train_batch_size=2"))
     assert found["too_long"].severity == found["fully_masked"].severity == "warning"
-    assert "1 of 4 training rows (25%) has no trained token" in found["fully_masked"].message
+    assert "1 of 4 training rows (25%) has no token to train on" in found["fully_masked"].message
     assert [row.line for row in found["fully_masked"].rows] == [3]
     assert found["too_long"].count == 2
     assert {row.line for row in found["too_long"].rows} == {3, 4}
@@ -177,7 +177,7 @@ def test_lengths_cuts_and_masks_are_counted(check: Callable[..., LossMasker]) ->
     assert longest is not None
     assert found["too_long"].hint == f"--set training.max_length={longest}"
     assert "are trained on" in found["trained_share"].message
-    assert "is padding" in found["padding"].message
+    assert "are padding" in found["padding"].message
 
 
 def test_a_run_that_would_train_on_nothing_is_an_error(check: Callable[..., LossMasker]) -> None:
@@ -278,7 +278,9 @@ def test_a_pattern_for_layers_is_matched_in_a_time_that_is_limited(
     assert trained(r".*\.attn\.c_attn") == trained("['attn.c_attn']") < trained("all-linear")
     with pytest.raises(BadInput, match=r"lora\.target_modules: 'c_attn' matches no layer"):
         trained("c_attn")
-    with pytest.raises(BadInput, match=r"lora\.target_modules: '\(' is no regular expression"):
+    with pytest.raises(
+        BadInput, match=r"lora\.target_modules: '\(' is not a valid regular expression"
+    ):
         trained("(")
     monkeypatch.setattr(lora_targets, "TARGETS_SECONDS", 0.05)
     with pytest.raises(BadInput, match=r"lora\.target_modules: .* takes too long"):

@@ -31,6 +31,7 @@ from tui_loop.core.examples.annotations import (
 from tui_loop.core.record.files import short_hash
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.structs import Example
+from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.core.workflow.reason import edit_reason
 
@@ -40,9 +41,17 @@ _SHORT = {"accept": "accepted", "clear": "cleared"}
 
 def _add_label(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP[/N]")
-    parser.add_argument("id", metavar="ID", nargs="?", help="an example of iteration N")
-    parser.add_argument("kind", metavar="KIND", nargs="?", help=KIND_WORDS)
-    parser.add_argument("--note", default="", metavar="TEXT", help="a note stored with it")
+    parser.add_argument(
+        "id", metavar="ID", nargs="?", help="the example; without ID, list all labels"
+    )
+    parser.add_argument(
+        "kind",
+        metavar="KIND",
+        nargs="?",
+        help="accepted (the output is correct), bad-reference or ambiguous; clear removes the "
+        "label, note only adds --note",
+    )
+    parser.add_argument("--note", default="", metavar="TEXT", help="store this note with the label")
     add_json(parser)
 
 
@@ -94,7 +103,7 @@ def _newest_evaluated(loop: LoopFolder) -> IterationFolder | None:
 def _list(loop: LoopFolder, folder: IterationFolder | None, as_json: bool, out: Output) -> int:
     annotations = read_annotations(loop)
     if annotations.trouble:
-        raise BadInput(annotations.trouble, "put the file itself there, or remove it")
+        raise BadInput(annotations.trouble, "replace it by a regular file, or remove it")
     examples = {each.id: each for each in folder.read_examples()} if folder is not None else {}
     states = [_state(each, examples.get(each.id), annotations) for each in annotations.entries]
     number = None if folder is None else folder.number
@@ -118,10 +127,12 @@ def _list(loop: LoopFolder, folder: IterationFolder | None, as_json: bool, out: 
             flexible=(5, 4),
         )
     if annotations.bad_lines:
-        out.note(f"{loop.labels}: {annotations.bad_lines} lines cannot be read")
+        out.note(f"{loop.labels}: {counted(annotations.bad_lines, 'line')} cannot be read")
     if folder is not None and annotations:
         counts = annotated(list(examples.values()), annotations)
-        out.line(f"{folder}: {annotation_text(counts) or 'the annotations change no counts'}")
+        out.line(
+            f"{folder}: {annotation_text(counts) or 'the annotations do not change the score'}"
+        )
     return 0
 
 
@@ -202,12 +213,12 @@ def _run_reason(args: argparse.Namespace, out: Output) -> int:
 
 SUBCOMMANDS = {
     "label": Command(
-        "annotate an example: output correct, reference wrong, ambiguous, or a note",
+        "label an example as accepted, bad-reference or ambiguous, or add a note",
         _add_label,
         _run_label,
     ),
     "reason": Command(
-        "edit the reason of an iteration, or print it",
+        "edit or print the reason for an iteration",
         _add_reason,
         _run_reason,
     ),

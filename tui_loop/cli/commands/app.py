@@ -26,7 +26,7 @@ def _run_open(args: argparse.Namespace, out: Output) -> int:
         hint = (
             f"did you mean tui-loop {similar[0]}?"
             if similar
-            else "tui-loop list, or tui-loop --help"
+            else "tui-loop list shows the loops; tui-loop --help shows the commands"
         )
         raise NotFound(error.message, hint) from error
 
@@ -58,14 +58,14 @@ def _run_keys(args: argparse.Namespace, out: Output) -> int:
         )
         return 0
     out.table(["where", "keys", "action", "id"], rows)
-    out.line(f"\nto remap a key, write its id into {path}:")
+    out.line(f"\nto remap an action, add its id and the new key to {path}:")
     out.line('  [keys]\n  "run.start" = "ctrl+r"')
     return 0
 
 
 SUBCOMMANDS = {
     "open": Command(
-        "open the app on a loop, by default the most recent (the word `open` may be omitted)",
+        "open the app on a loop (default: the most recent); the word `open` may be omitted",
         _add_open,
         _run_open,
     ),

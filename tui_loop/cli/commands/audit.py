@@ -40,7 +40,7 @@ from tui_loop.core.text.untrusted import one_line
 
 T = TypeVar("T")
 
-HELP = "show the recorded facts about the rows, the loss by token, and the trained weights"
+HELP = "show recorded statistics of the data, the loss by token position, and the trained weights"
 
 SHOWN = 10
 """Labels, pairs of labels and differences to print; `--json` has all that are recorded."""
@@ -54,9 +54,9 @@ PAIR_WORDS = {
     "spaces": "differ only in spaces",
     "punctuation": "differ only in punctuation",
     "typo": "are a typo apart",
-    "abbreviation": "may be a name and its abbreviation",
+    "abbreviation": "may be a name and its short form",
     "synonym": "are synonyms",
-    "prompts": "have prompts with the same words",
+    "prompts": "have prompts that use the same words",
 }
 
 SORTED_Z, SIMILAR_Z = -4, 4
@@ -74,10 +74,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
     if args.json:
         out.record(msgspec.to_builtins(audit))
     elif audit == Audit():
-        out.line(f"The audit of {folder} is not recorded. A run records it.")
+        out.line(f"{folder} has no recorded audit. Each new run records one.")
     else:
         if audit.data is None:
-            out.line(f"{folder}: the data audit is not recorded")
+            out.line(f"{folder}: no audit of the data was recorded")
         else:
             out.line(f"{folder}: {' and '.join(_rows(audit.data.rows))}")
             _print(audit.data, out)
@@ -95,7 +95,7 @@ def _print(data: DataAudit, out: Output) -> None:
         ("words of references", _words(data.reference_vocabulary)),
         ("duplicates", _duplicates(data.duplicates, data.shared)),
         ("order of the training rows", _order(data.order)),
-        ("exchanged columns", _exchange(data.exchange)),
+        ("swapped columns", _exchange(data.exchange)),
     )
     if data.labels is not None:
         _print_sections([("labels", _labels(data.labels))], out)
@@ -116,10 +116,10 @@ def _print_sections(sections: Iterable[tuple[str, Iterable[str]]], out: Output) 
 def _places(places: Places | None) -> Iterator[str]:
     if places is None:
         return
-    yield f"first token of an answer: {places.first:.3f} nats"
+    yield f"loss of the first token of an answer: {places.first:.3f} nats"
     if places.between is not None:
-        yield f"tokens in between: {places.between:.3f} nats"
-    yield f"last token, which ends it: {places.last:.3f} nats"
+        yield f"loss of the tokens in between: {places.between:.3f} nats"
+    yield f"loss of the last token, which ends the answer: {places.last:.3f} nats"
 
 
 def _weights(weights: WeightsAudit | None) -> Iterator[str]:
@@ -129,8 +129,9 @@ def _weights(weights: WeightsAudit | None) -> Iterator[str]:
     yield f"{weights.trained:,} of {weights.parameters:,} parameters were trained ({part})"
     for each in weights.moved:
         yield (
-            f"{each.name}: the adapter is {_times(each.median)} as large as the weights "
-            f"({_times(each.least)} to {_times(each.most)} in {counted(each.layers, 'layer')})"
+            f"{each.name}: norm of the adapter's update relative to the weights: "
+            f"{_times(each.median)} ({_times(each.least)} to {_times(each.most)} over "
+            f"{counted(each.layers, 'layer')})"
         )
 
 
@@ -146,7 +147,7 @@ def _rows(rows: Both[Rows]) -> Iterator[str]:
             continue
         text = counted(each.count, f"{side} row")
         if each.for_words < each.count:
-            text += f" (words of {each.for_words:,} random ones)"
+            text += f" (words counted in {each.for_words:,} random rows)"
         yield text
 
 
@@ -154,7 +155,7 @@ def _print_counts(labels: Labels, out: Output) -> None:
     rows = [[each.label, f"{each.train:,}", f"{each.eval:,}"] for each in labels.counts[:SHOWN]]
     out.table(["label", *SIDES], rows, right=(1, 2))
     if len(labels.counts) > len(rows):
-        out.line(f"the {len(rows)} most frequent labels; --json has up to 50")
+        out.line(f"only the {len(rows)} most frequent labels are shown; --json has up to 50")
 
 
 def _labels(labels: Labels | None) -> Iterator[str]:
@@ -167,7 +168,7 @@ def _labels(labels: Labels | None) -> Iterator[str]:
     for pair in labels.pairs[:SHOWN]:
         yield _pair(pair)
     if len(labels.pairs) > SHOWN:
-        yield f"{len(labels.pairs) - SHOWN} more pairs are in --json"
+        yield f"--json lists {len(labels.pairs) - SHOWN} more pairs"
 
 
 def _only(found: LabelSet, side: str, other: str) -> Iterator[str]:
@@ -176,15 +177,16 @@ def _only(found: LabelSet, side: str, other: str) -> Iterator[str]:
         verb = "is" if found.labels == 1 else "are"
         names = ", ".join(_name(name) for name in found.names)
         more = ", ..." if found.labels > len(found.names) else ""
-        yield f"{what} {verb} not in {other} ({_of(found.rows, f'{side} rows')}): {names}{more}"
+        rows = _of(found.rows, f"{side} rows")
+        yield f"{what} {verb} missing from {other} ({rows}): {names}{more}"
 
 
 def _balance(side: str, balance: Balance) -> str:
     if balance.labels == 1:
         return f"{side}: a single label, {_name(balance.largest)}"
     return (
-        f"{side}: {balance.labels:,} labels; the largest is {_name(balance.largest)} with "
-        f"{_of(balance.rows, 'rows')}, {balance.ratio:.3g} times the smallest, "
+        f"{side}: {balance.labels:,} labels; the most frequent is {_name(balance.largest)} with "
+        f"{_of(balance.rows, 'rows')}, {balance.ratio:.3g} times as many as the rarest, "
         f"{_name(balance.smallest)}"
     )
 
@@ -194,7 +196,7 @@ def _pair(pair: LabelPair) -> str:
         f"{_name(each.label)} ({each.train:,} training, {each.eval:,} evaluation rows)"
         for each in (pair.first, pair.second)
     )
-    chance = "" if pair.p_value is None else f" (p = {pair.p_value:.2g} that they differ by chance)"
+    chance = "" if pair.p_value is None else f" (test for a difference: p = {pair.p_value:.2g})"
     return f"{first} and {second} {PAIR_WORDS[pair.kind]}{chance}"
 
 
@@ -204,8 +206,8 @@ def _references(references: References | None) -> Iterator[str]:
     yield from _texts(references.texts, "references")
     for what, found in (
         ("empty", references.empty),
-        ("only signs, no letter and no digit", references.signs_only),
-        ("ten times as long as the median of training", references.long),
+        ("only punctuation or symbols, no letter or digit", references.signs_only),
+        ("at least ten times as long as the median training reference", references.long),
         ("a placeholder", references.template),
     ):
         for side, count in _sides(found):
@@ -218,7 +220,7 @@ def _prompts(prompts: Prompts | None) -> Iterator[str]:
         return
     yield from _texts(prompts.texts, "prompts")
     for side, system in _sides(prompts.system):
-        yield f"most frequent system text: {_name(system.text)}, {_affix_rows(system, side)}"
+        yield f"most frequent system prompt: {_name(system.text)}, {_affix_rows(system, side)}"
     for what, found in (
         ("a system turn", prompts.with_system),
         ("several turns before the answer", prompts.with_history),
@@ -231,16 +233,16 @@ def _prompts(prompts: Prompts | None) -> Iterator[str]:
 def _texts(texts: Texts, what: str) -> Iterator[str]:
     lengths = [
         f"{each.characters.median:,} in {side} "
-        f"({each.characters.p05:,} to {each.characters.p95:,} for 90%)"
+        f"(5th to 95th percentile: {each.characters.p05:,} to {each.characters.p95:,})"
         for side, each in _sides(texts.form)
     ]
     yield f"median length in characters: {', '.join(lengths)}"
     for difference in texts.differences[:SHOWN]:
         yield _difference(difference, what)
     if len(texts.differences) > SHOWN:
-        yield f"{len(texts.differences) - SHOWN} more differences are in --json"
+        yield f"--json lists {len(texts.differences) - SHOWN} more differences"
     if texts.form.eval is not None and not texts.differences:
-        yield f"the {what} of both sides have the same form"
+        yield f"training and evaluation {what} have the same format"
     for side, form in _sides(texts.form):
         for place, affix in (("start", form.start), ("end", form.end)):
             if affix is not None:
@@ -268,8 +270,8 @@ def _echoes(echo: Both[Echo] | None) -> Iterator[str]:
         return
     for side, each in _sides(echo):
         yield (
-            f"contain their reference: {_of(each.found, f'{side} prompts')}; "
-            f"contain that of another row: {share(each.by_chance.share, 1)}{_ids(each.found)}"
+            f"contain their own reference: {_of(each.found, f'{side} prompts')}{_ids(each.found)}; "
+            f"contain the reference of a random other row: {share(each.by_chance.share, 1)}"
         )
 
 
@@ -279,14 +281,14 @@ def _words(words: Vocabulary | None) -> Iterator[str]:
     unseen = words.unseen_words
     names = ", ".join(_name(word) for word in unseen.examples)
     yield (
-        f"not in training: {_of(unseen, 'evaluation words')}, "
+        f"never seen in training: {_of(unseen, 'evaluation words')}, "
         f"{share(words.unseen_tokens.share, 1)} of all word occurrences{': ' * bool(names)}{names}"
     )
-    text = f"divergence of word frequencies: {words.divergence:.3f} bits"
+    text = f"divergence of word frequencies from training: {words.divergence:.3f} bits"
     if (chance := words.by_chance) is not None:
         text += (
-            f"; {counted(chance.rows, 'random training row')} against the others: "
-            f"{chance.mean:.3f}, at most {chance.largest:.3f} in {counted(chance.draws, 'draw')}"
+            f"; expected by chance: {chance.mean:.3f} on average, {chance.largest:.3f} at most "
+            f"({counted(chance.draws, 'draw')} of {counted(chance.rows, 'training row')})"
         )
     yield text
 
@@ -295,19 +297,19 @@ def _duplicates(duplicates: Both[Duplicates], shared: Shared | None) -> Iterator
     for side, each in _sides(duplicates):
         yield (
             f"repeats of an earlier row: {_of(each.folded, f'{side} rows')}, "
-            f"{each.exact.count:,} of them exact{_ids(each.folded)}"
+            f"{each.exact.count:,} of them exact copies{_ids(each.folded)}"
         )
         if each.conflicting is not None and each.conflicting.count:
             yield (
-                f"one prompt with several references: {_of(each.conflicting, f'{side} rows')}, "
-                f"{counted(each.conflicts, 'prompt')}{_ids(each.conflicting)}"
+                f"same prompt with different references: {_of(each.conflicting, f'{side} rows')}, "
+                f"from {counted(each.conflicts, 'prompt')}{_ids(each.conflicting)}"
             )
     if shared is not None:
         text = f"also in training: {_of(shared.folded, 'evaluation rows')}"
         if shared.same_reference is not None and shared.other_reference is not None:
             text += (
                 f", {shared.same_reference.count:,} with the same reference and "
-                f"{shared.other_reference.count:,} with another one"
+                f"{shared.other_reference.count:,} with a different one"
             )
         yield text + _ids(shared.folded)
 
@@ -318,29 +320,30 @@ def _order(order: Order | None) -> Iterator[str]:
     yield from _sorting(order.by_label, "label")
     yield from _sorting(order.by_length, "length")
     if (words := order.by_words) is not None:
-        verdict = "more alike than" if words.z > SIMILAR_Z else "as alike as"
+        verdict = "more similar than" if words.z > SIMILAR_Z else "no more similar than"
         yield (
-            f"adjacent rows are {verdict} random rows: {words.adjacent:.2f} against "
-            f"{words.random:.2f} of their words in common (z = {words.z:.1f})"
+            f"adjacent rows are {verdict} random rows: word similarity {words.adjacent:.2f} "
+            f"against {words.random:.2f} (z = {words.z:.1f})"
         )
 
 
 def _sorting(sorting: Sorting | None, what: str) -> Iterator[str]:
     if sorting is not None:
-        verdict = "sorted or in blocks" if sorting.z < SORTED_Z else "not sorted"
+        verdict = "sorted or grouped" if sorting.z < SORTED_Z else "not sorted"
         yield (
-            f"by {what}: {verdict}; {counted(sorting.runs, 'run')} where {sorting.expected:,.0f} "
-            f"are expected (z = {sorting.z:.1f}), the longest of {counted(sorting.longest, 'row')}"
+            f"by {what}: {verdict}; {counted(sorting.runs, 'block')} of similar rows, "
+            f"{sorting.expected:,.0f} expected in random order (z = {sorting.z:.1f}); the longest "
+            f"block has {counted(sorting.longest, 'row')}"
         )
 
 
 def _exchange(exchange: Exchange | None) -> Iterator[str]:
     if exchange is None:
         return
-    verdict = "look exchanged" if exchange.looks_exchanged else "do not look exchanged"
+    verdict = "look swapped" if exchange.looks_exchanged else "do not look swapped"
     yield (
-        f"prompts and references of training {verdict}: divergence from evaluation "
-        f"{exchange.straight:.3f} bits, {exchange.exchanged:.3f} if exchanged"
+        f"training prompts and references {verdict}: divergence from evaluation "
+        f"{exchange.straight:.3f} bits, {exchange.exchanged:.3f} bits if swapped"
     )
     if (found := exchange.prompts_as_references).count:
         yield f"equal to an evaluation reference: {_of(found, 'training prompts')}"

@@ -10,7 +10,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.loops_folder import LoopsFolder
 
-HELP = "repeat without a person: apply the best suggestion, run it, judge the result"
+HELP = "repeat unattended: apply the best suggestion, run it, judge the result"
 
 SOURCES = ("diagnosis", "search")
 
@@ -24,14 +24,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--hours",
         type=float,
         metavar="H",
-        help="start no run that would end more than H hours from now",
+        help="start no run that is expected to end after H hours from now",
     )
     parser.add_argument(
         "--source",
         choices=SOURCES,
         default="diagnosis",
-        help="where suggestions come from: the diagnosis, or a sampler over --range, which by "
-        "default covers values around the best config (default: diagnosis)",
+        help="source of the changes to try: suggestions of the diagnosis, or a search that samples "
+        "values (default: diagnosis)",
     )
     parser.add_argument(
         "--range",
@@ -39,25 +39,29 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FIELD=LOW..HIGH",
         dest="ranges",
-        help="with --source search: the values to sample, e.g. learning_rate=1e-5..1e-2 or "
-        "r=4,8,16",
+        help="with --source search: values to sample, e.g. learning_rate=1e-5..1e-2 or r=4,8,16; "
+        "may be repeated (default: values around the best config)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="with --source search: the sampler's seed"
+        "--seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="with --source search: seed of the sampler (default: 0)",
     )
     parser.add_argument(
         "--repeat",
         type=int,
         default=1,
         metavar="K",
-        help="run each config K times with different seeds",
+        help="run each config K times with different seeds (default: 1)",
     )
     parser.add_argument(
         "--from",
         type=int,
         dest="parent",
         metavar="N",
-        help="continue from iteration N, even where a better one exists (default: from the best)",
+        help="continue from iteration N, even if a better one exists (default: the best)",
     )
     add_detach(parser)
     add_allow_code(parser)

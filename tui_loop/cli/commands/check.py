@@ -31,7 +31,7 @@ from tui_loop.core.text.untrusted import one_line, visible
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.core.workflow.plan import plan_next
 
-HELP = "check the next iteration before running it; creates nothing"
+HELP = "check the config and data of the next iteration; create and run nothing"
 ROWS_SHOWN = 3
 SIGNS = {"error": "✗", "warning": "!", "info": "·"}
 DIM, PLAIN = "\033[2m", "\033[0m"
@@ -43,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--row",
         type=count,
         metavar="K",
-        help="show the tokens of the K-th training row and which of them are trained on",
+        help="show the tokens of the K-th training row, and which of them are trained on",
     )
     add_allow_code(parser)
     add_json(parser)
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         return 0
     preflight = _preflight(loop, args, draft)
     findings = preflight.of_rows(ReadingNotes(out))
-    out.note("the rows are checked; checking tokens and sizes")
+    out.note("rows checked; now checking tokens, memory and disk")
     findings = by_severity([*findings, *preflight.of_tokens()])
     if args.json:
         out.record(shell_hints(msgspec.to_builtins(check_record(loop, findings)), "hint"))

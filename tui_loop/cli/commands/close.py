@@ -17,16 +17,21 @@ from tui_loop.core.workflow.closing import close_loop, closed_words, reopen_loop
 from tui_loop.core.workflow.readiness import missing_for_ready
 from tui_loop.core.workflow.run_end import restore_ends
 
-HELP = "close a loop with its last decision, or reopen it"
+HELP = "close a loop with a final decision, or reopen a closed loop"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("loop", metavar="LOOP")
-    parser.add_argument("--why", default="", metavar="TEXT", help="why the loop ends here")
+    parser.add_argument("--why", default="", metavar="TEXT", help="the reason for closing the loop")
     parser.add_argument(
-        "--iteration", type=int, metavar="N", help="the final iteration (default: the best)"
+        "--iteration",
+        type=int,
+        metavar="N",
+        help="the iteration to choose as the result (default: the best)",
     )
-    parser.add_argument("--yes", action="store_true", help="close a loop that is not ready")
+    parser.add_argument(
+        "--yes", action="store_true", help="close without asking, even if the loop is not ready"
+    )
     parser.add_argument("--reopen", action="store_true", help="reopen a closed loop")
 
 
@@ -45,10 +50,10 @@ def _confirmed(loop: LoopFolder, number: int | None, out: Output) -> bool:
         out.note(f"  {each}")
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise BadInput(
-            f"{loop.name} is not ready, and there is no terminal to ask on",
+            f"{loop.name} is not ready, and there is no terminal to confirm on",
             f"tui-loop close {loop.name} --why '...' --yes",
         )
-    print("close it all the same? [y/N] ", end="", file=sys.stderr, flush=True)
+    print("close the loop anyway? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -61,10 +66,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
                 f"tui-loop close {loop.name} --reopen",
             )
         previous = reopen_loop(loop)
-        out.line(f"{loop.name} is open again; it was {closed_words(previous)}")
+        out.line(f"{loop.name} is open again; previously {closed_words(previous)}")
         return 0
     if live := live_run_in(loop):
-        raise BadInput(f"{live} is running", f"tui-loop stop {loop.name}, then close it")
+        raise BadInput(f"{live} is running", f"tui-loop stop {loop.name}, then close the loop")
     restore_ends(loop)
     number = (
         best_of(Comparer(LoopReader(loop)), iterations_of(loop))

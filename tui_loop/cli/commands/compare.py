@@ -23,7 +23,7 @@ from tui_loop.core.record.results import compared_metrics
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief
 
-HELP = "compare two iterations: config, metrics, causes, examples fixed and broken"
+HELP = "compare two iterations: config, metrics, causes of failures, fixed and broken examples"
 REGRESSION = 6
 _COMPARED = ("train_loss", "eval_loss", "score", "macro_f1", "passed", "steps")
 
@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-on-regression",
         action="store_true",
-        help="exit with code 6 where B is credibly worse than A",
+        help="exit with code 6 if B is significantly worse than A",
     )
     add_json(parser)
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     (name, a), (other, b) = split_target(args.a), split_target(args.b)
     if a is None or b is None or name != other:
         raise BadInput(
-            "compare takes two iterations of one loop", f"tui-loop compare {name}/1 {name}/2"
+            "compare takes two iterations of the same loop", f"tui-loop compare {name}/1 {name}/2"
         )
     reader = LoopReader(LoopsFolder(args.loops).loop(name))
     result = Comparer(reader).compare(a, b)

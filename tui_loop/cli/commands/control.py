@@ -44,33 +44,33 @@ class _Texts(NamedTuple):
 _TEXTS: dict[RequestName, _Texts] = {
     "stop": _Texts(
         "stop a live run",
-        "return when the run has ended",
+        "wait until the run has ended",
         "is stopping",
         "has not acknowledged the request yet",
     ),
     "pause": _Texts(
         "pause a live run; its memory stays allocated",
-        "return when the run is paused",
+        "wait until the run is paused",
         "is paused",
         "will pause after the current step or batch",
     ),
     "continue": _Texts(
         "continue a paused run",
-        "return when the run continues",
+        "wait until the run continues",
         "continues",
         "has not acknowledged the request yet",
     ),
     "evaluate": _Texts(
-        "evaluate a live run's weights now",
-        "return with the eval loss",
+        "evaluate the current weights of a live run",
+        "wait for the evaluation and print the eval loss",
         "is being evaluated",
-        "will be evaluated after the current step, unless training is over",
+        "will be evaluated after the current step, unless training has ended",
     ),
     "checkpoint": _Texts(
-        "write a checkpoint of a live run now",
-        "return when it is written",
-        "is writing a checkpoint",
-        "will write a checkpoint after the current step, unless training is over",
+        "save a checkpoint of a live run now",
+        "wait until the checkpoint is saved",
+        "is saving a checkpoint",
+        "will save a checkpoint after the current step, unless training has ended",
     ),
 }
 
@@ -79,9 +79,11 @@ def add(name: RequestName, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP[/N]")
     parser.add_argument("--wait", action="store_true", help=_TEXTS[name].wait_help)
     if name == "stop":
-        parser.add_argument("--no-save", action="store_true", help="discard the weights")
         parser.add_argument(
-            "--evaluate", action="store_true", help="evaluate the weights before the end"
+            "--no-save", action="store_true", help="stop without saving the weights"
+        )
+        parser.add_argument(
+            "--evaluate", action="store_true", help="evaluate the weights before stopping"
         )
 
 
@@ -89,7 +91,7 @@ def run(name: RequestName, args: argparse.Namespace, out: Output) -> int:
     if name == "stop":
         loop, number = loop_of_args(args)
         if number is None and is_unattended(loop) and not live_run_in(loop):
-            out.line(f"{loop.name}: process {end(loop)} will end; no run of the loop is live")
+            out.line(f"{loop.name}: no run is live; the background process {end(loop)} will end")
             return 0
         return _request(args, out, name, save=not args.no_save, evaluate=args.evaluate)
     return _request(args, out, name)
@@ -148,7 +150,7 @@ def _effect(request: Request, before: RunState, now: RunState) -> str:
         last = now.evaluations[-1]
         return f"step {last.step}  eval loss {figures.loss(last.values.get('eval_loss'))}"
     if request.name == "checkpoint" and len(now.checkpoints) > len(before.checkpoints):
-        return f"has a checkpoint of step {now.checkpoints[-1].step}"
+        return f"saved a checkpoint at step {now.checkpoints[-1].step}"
     if any(each.id == request.id for each in now.requests):
         return {"pause": "has paused", "continue": "has continued"}.get(request.name, "")
     return ""

@@ -13,7 +13,7 @@ from tui_loop.core.errors import RunFailed, RunStopped
 from tui_loop.core.record.reader import iterations_of
 from tui_loop.core.workflow.plan import plan_next
 
-HELP = "open recorded loops to explore and continue, or train a small one (--headless)"
+HELP = "open recorded demo loops in the app, or train a small loop (--headless)"
 
 _TINY = (
     (
@@ -22,7 +22,7 @@ _TINY = (
     ),
     (
         ("learning_rate=2e-3", "num_train_epochs=4"),
-        "train loss was still falling at the end: a higher learning rate, more epochs",
+        "a higher learning rate and more epochs: the train loss was still falling at the end",
     ),
 )
 """Settings and reason of each iteration that `--headless` trains."""
@@ -34,7 +34,7 @@ _SMOLLM2 = (
     ),
     (
         ("learning_rate=1e-3", "max_steps=80"),
-        "train loss was still falling at the end: a higher learning rate, more steps",
+        "a higher learning rate and more steps: the train loss was still falling at the end",
     ),
 )
 
@@ -43,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         choices=("tiny", "smollm2"),
-        help="the loop of this model (default: tiny, or smollm2 without the training stack)",
+        help="base model of the loop (default: tiny, or smollm2 without the train extra)",
     )
     parser.add_argument(
         "--dir",
@@ -55,7 +55,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--headless",
         action="store_true",
-        help="train a small loop without the app: the base and two iterations",
+        help="train a small loop without the app: evaluate the base, run two iterations",
     )
     parser.add_argument("--json", action="store_true", help="print the loop as JSON")
 
@@ -79,7 +79,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
                 "the demo was stopped", f"tui-loop --loops {loop.path.parent} show {loop.name}"
             )
         if ended[-1].state != "finished":
-            error = ended[-1].error or {"message": "the run did not record an end", "hint": ""}
+            error = ended[-1].error or {
+                "message": "the run ended unexpectedly, without recording its end",
+                "hint": "",
+            }
             raise RunFailed(error["message"], error["hint"])
     if args.json:
         out.record(loop_record(loop, iterations_of(loop)))
@@ -87,7 +90,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     out.line()
     print_loop(loop, iterations_of(loop), out)
     out.line(
-        f"\nthe record is in {loop.path}; look at what fails: "
+        f"\nthe loop is in {loop.path}; list its failed examples: "
         f"tui-loop --loops {loop.path.parent} failures {loop.name}/2"
     )
     return 0
@@ -108,8 +111,8 @@ def _open_recorded(args: argparse.Namespace, out: Output) -> int:
         return open_app(loop.path.parent, loop.name, out)
     print_loop(loop, iterations_of(loop), out)
     command = f"tui-loop --loops {loop.path.parent}"
-    out.line(f"\na recorded loop, in {loop.path}; try:")
+    out.line(f"\nthis recorded loop is in {loop.path}; try:")
     out.line(f"  {command} failures {loop.name}/2")
     out.line(f"  {command} compare {loop.name}/2 {loop.name}/3")
-    out.line("go round a small one yourself: tui-loop demo --headless")
+    out.line("train a small loop yourself: tui-loop demo --headless")
     return 0

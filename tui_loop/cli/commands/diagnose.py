@@ -30,7 +30,7 @@ from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.text import figures
 from tui_loop.core.workflow.run_end import record_diagnosis
 
-HELP = "show findings with their evidence, suggestions with their predictions, and the verdict"
+HELP = "diagnose an iteration: findings, suggestions, and the verdict on its prediction"
 
 EXAMPLES_SHOWN = 5
 
@@ -40,7 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write",
         action="store_true",
-        help="also rewrite diagnosis.json and the verdict, as a run does at its end",
+        help="also rewrite diagnosis.json and the recorded verdict, as a run does at its end",
     )
     add_json(parser)
 
@@ -85,7 +85,8 @@ def _print(folder: IterationFolder, diagnosis: Diagnosis, out: Output) -> None:
     if first is not None:
         out.line()
         out.advice(
-            f"apply one: tui-loop run {folder.loop.name} --from {folder.number} --take {first}"
+            f"apply suggestion {first}: tui-loop run {folder.loop.name} --from {folder.number} "
+            f"--take {first}"
         )
 
 
@@ -116,9 +117,9 @@ def _print_suggestion(number: int, suggestion: Suggestion, out: Output) -> None:
 def _no_findings(folder: IterationFolder, state: str) -> str:
     """Says why there is no finding, and what to do."""
     if folder.number == 0:
-        return "this is the untouched base, with which the other iterations are compared"
+        return "this is the base model before training; the other iterations are compared with it"
     if state in RESUMABLE:
-        return f"{folder} is {state}; resume it: tui-loop resume {folder}"
+        return f"{folder} is {state}; resume the run: tui-loop resume {folder}"
     if state != "finished":
-        return f"{folder} is {state}; findings appear after its end"
+        return f"{folder} is {state}; findings appear when the run has ended"
     return f"no findings; see which examples fail: tui-loop failures {folder} --summary"

@@ -33,7 +33,7 @@ from tui_loop.core.text import figures
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import csv_text, visible
 
-HELP = "list the held-out examples that fail and why, worst first"
+HELP = "list the held-out examples that failed and why, worst first"
 FAILED = "is:failed"
 ORDERS = {each.name.lower(): each for each in Order}
 CSV_HEAD = (
@@ -53,24 +53,29 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="list all examples")
     parser.add_argument(
-        "--sort", choices=list(ORDERS), default="loss", help="sort by this, worst first"
+        "--sort",
+        choices=list(ORDERS),
+        default="loss",
+        help="sort by this value, worst first (default: loss)",
     )
     parser.add_argument("--reverse", action="store_true", help="reverse the order")
     parser.add_argument(
         "--against",
         type=count,
         metavar="M",
-        help="compare with iteration M for fixed and broken (default: the parent)",
+        help="mark examples as fixed or broken compared with iteration M (default: the parent)",
     )
     parser.add_argument("-n", "--limit", type=count, metavar="K", help="list at most K examples")
     parser.add_argument(
-        "--id", metavar="ID", help="show one example in full, with its token losses"
+        "--id", metavar="ID", help="show one example in full, with the loss of each token"
     )
     parser.add_argument(
-        "--reasoning", action="store_true", help="with --id: print the reasoning in full as well"
+        "--reasoning", action="store_true", help="with --id: also print the reasoning in full"
     )
     parser.add_argument(
-        "--summary", action="store_true", help="show counts instead: causes, labels, weak slices"
+        "--summary",
+        action="store_true",
+        help="show counts by cause and label, and weak slices, instead of examples",
     )
     parser.add_argument("--csv", action="store_true", help="print CSV")
     add_json(parser)
@@ -81,7 +86,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     text = args.filter if args.filter is not None else "" if args.all else FAILED
     query = parse(text)
     if args.csv and args.json:
-        raise BadInput("--csv and --json cannot be combined", "give one of the two")
+        raise BadInput("--csv and --json cannot be combined", "give only one of them")
     evaluation = _Evaluation(folder, args.against)
     table = evaluation.view.table
     if table.problem is not None:
@@ -162,7 +167,11 @@ class _Evaluation:
                 }
             )
             return
-        head = f"{folder}: {self.failed} of {len(view)} fail" if view.is_scored else str(folder)
+        head = (
+            f"{folder}: {self.failed} of {len(view)} examples failed"
+            if view.is_scored
+            else str(folder)
+        )
         if not view.is_scored:
             head += f": {len(view)} examples, highest loss first"
         out.line(head if text in ("", FAILED) else f"{head}; {len(rows)} match {text}")

@@ -11,7 +11,7 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iterations_of
 from tui_loop.core.workflow.fresh_split import create_fresh_split
 
-HELP = "draft the next iteration on a new split: old eval rows train, other rows are held out"
+HELP = "draft an iteration on a new split: train on the old eval rows, hold out different rows"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--why", default="", metavar="TEXT", help="the reason, stored with the draft"
     )
-    parser.add_argument("--seed", type=count, metavar="S", help="the seed of the split")
+    parser.add_argument("--seed", type=count, metavar="S", help="seed of the new split")
     parser.add_argument("--force", action="store_true", help="replace an existing draft")
     add_json(parser)
 
@@ -54,11 +54,13 @@ def run(args: argparse.Namespace, out: Output) -> int:
     for line in split.messages:
         out.paragraph(line)
     out.paragraph(
-        "scores before and after are not comparable; the next run evaluates the base again"
+        "scores before and after the new split are not comparable; the next run evaluates the base "
+        "again"
     )
     if "model.init_adapter" in draft.changed:
-        out.paragraph("model.init_adapter is unset: its weights were trained on rows held out now")
-    out.advice(
-        f"the draft, from {draft.parent or 'the defaults'}: tui-loop run {loop.name} --draft"
-    )
+        out.paragraph(
+            "model.init_adapter is now unset: that adapter was trained on rows now held out"
+        )
+    parent_text = f"parent {draft.parent}" if draft.parent else "no parent"
+    out.advice(f"run the draft ({parent_text}): tui-loop run {loop.name} --draft")
     return 0

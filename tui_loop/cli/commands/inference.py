@@ -40,7 +40,10 @@ from tui_loop.core.text.figures import counted
 def _add_ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
     prompt = parser.add_argument(
-        "prompt", metavar="PROMPT", default=None, help="the prompt; - reads stdin; omit with --id"
+        "prompt",
+        metavar="PROMPT",
+        default=None,
+        help="the prompt, or - to read it from stdin; omit it with --id",
     )
 
     class ExampleId(argparse.Action):
@@ -66,14 +69,18 @@ def _add_ask(parser: argparse.ArgumentParser) -> None:
         help="also ask iteration N (default: the parent); may be repeated",
     )
     add_allow_code(parser)
-    add_settings(parser, "change evaluation.* or run.device, e.g. evaluation.max_new_tokens=64")
+    add_settings(
+        parser, "change an evaluation.* field or run.device, e.g. evaluation.max_new_tokens=64"
+    )
     add_json(parser)
 
 
 def _run_ask(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
     if (args.prompt is None) == (args.id is None):
-        raise BadInput("give a PROMPT, or a held-out example with --id", "tui-loop ask --help")
+        raise BadInput(
+            "give either a PROMPT or a held-out example with --id", "tui-loop ask --help"
+        )
     check_settings(folder, args.settings, ("evaluation.", "run."))
     example = example_of(folder, folder.read_examples(), args.id) if args.id else None
     prompt = sys.stdin.read() if args.prompt == "-" else args.prompt or ""
@@ -94,7 +101,7 @@ def _run_ask(args: argparse.Namespace, out: Output) -> int:
         raise BadInput(left_out[0].message, left_out[0].hint)
     for message in left_out:
         hint = f" ({message.hint})" if message.hint else ""
-        out.note(f"{_name(message.iteration)} is left out: {message.message}{hint}")
+        out.note(f"no answer from {_name(message.iteration)}: {message.message}{hint}")
     if args.json:
         out.record(_ask_record(prompt, example, responses, left_out))
         return 0
@@ -102,7 +109,7 @@ def _run_ask(args: argparse.Namespace, out: Output) -> int:
         out.line(f"prompt     {example.prompt}")
         out.line(f"reference  {example.reference}")
     for response in responses:
-        cut = f", {response.prompt_cut} tokens of the prompt cut" if response.prompt_cut else ""
+        cut = f", {response.prompt_cut} prompt tokens cut off" if response.prompt_cut else ""
         limit = ", stopped at the token limit" if response.truncated else ""
         tokens = counted(response.tokens, "token")
         out.line(f"{_name(response.iteration)}  ({tokens}{limit}{cut}, {response.seconds:.1f} s)")
@@ -170,7 +177,7 @@ def _run_retry(args: argparse.Namespace, out: Output) -> int:
         out.record(_retry_record(folder, args.settings, failed, passed, results))
         return 0
     settings = f" with {', '.join(args.settings)}" if args.settings else ""
-    out.line(f"{folder}: {passing(failed)} of {len(failed)} failed examples pass{settings}")
+    out.line(f"{folder}: {passing(failed)} of {len(failed)} failed examples now pass{settings}")
     if passed:
         out.line(f"{passing(passed)} of {len(passed)} passed examples still pass")
     out.table(
@@ -244,12 +251,12 @@ def _retry_record(
 
 SUBCOMMANDS = {
     "ask": Command(
-        "show what the tuned model, its parent and the base answer to a prompt; records nothing",
+        "compare the answers of an iteration, its parent and the base to a prompt; record nothing",
         _add_ask,
         _run_ask,
     ),
     "retry": Command(
-        "generate failed examples again with other generation settings; changes no record",
+        "generate outputs of failed examples again with different settings; change no record",
         _add_retry,
         _run_retry,
     ),

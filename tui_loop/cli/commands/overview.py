@@ -99,12 +99,12 @@ def _run_status(args: argparse.Namespace, out: Output) -> int:
         out.record({"runs": records, "queues": [each for each in map(queue_status, loops) if each]})
         return 0
     if not loops:
-        out.line("no loops to show; tui-loop new LOOP --data PATH creates one")
+        out.line("no loops yet; create one with tui-loop new LOOP --data PATH")
     for name, records in runs.items():
         for record in records:
             out.advice(_line(record))
         if not records:
-            out.advice(f"{name} has no iterations yet: tui-loop run {name} --why '...'")
+            out.advice(f"{name} has no iterations yet; begin with tui-loop run {name} --why '...'")
     for loop in loops:
         if text := queue_text(loop):
             out.advice(f"{loop.name}: {text}")
@@ -178,7 +178,7 @@ def _line(record: dict[str, Any]) -> str:
     if record["closed"]:
         parts.append(f"({record['closed']})")
     elif record["state"] in (*RESUMABLE, "queued"):
-        parts.append(f"resume it: tui-loop resume {record['loop']}/{record['iteration']}")
+        parts.append(f"resume with tui-loop resume {record['loop']}/{record['iteration']}")
     return "  ".join(parts)
 
 

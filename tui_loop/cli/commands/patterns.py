@@ -20,7 +20,7 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 
-HELP = "show patterns over all loops: values that hurt, changes that helped, what the best share"
+HELP = "show patterns across loops: harmful values, helpful changes, what the best configs share"
 
 SECONDS = 30.0
 MAX_ITERATIONS = 12
@@ -28,7 +28,9 @@ MAX_ITERATIONS = 12
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="ID", help="show only patterns of this base model")
+    parser.add_argument(
+        "--model", metavar="ID", help="show only patterns found with this base model"
+    )
     parser.add_argument("--field", metavar="NAME", help="show only patterns of this config field")
     parser.add_argument(
         "--with",
@@ -79,7 +81,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     else:
         _print(found, chosen, out, _why_none(found, field, args.model))
     if found.waiting:
-        out.note(f"{found.waiting} comparisons left out for lack of time; raise --seconds")
+        out.note(f"{found.waiting} comparisons were left out because time ran out; raise --seconds")
     return 0
 
 
@@ -98,10 +100,10 @@ def _why_none(found: Patterns, field: str | None, model: str | None) -> str:
     names = {name for trial in found.trials for name in (trial.base, base_name(trial.base))}
     if model is not None and model not in names:
         bases = sorted({base_name(trial.base) for trial in found.trials})
-        text = f"these loops have {', '.join(bases)}" if bases else "nothing was trained yet"
+        text = f"these loops use {', '.join(bases)}" if bases else "nothing was trained yet"
         return f"no trained iteration has the base model {one_line(model, 80)}: {text}"
     if field is not None and found.patterns:
-        return f"no pattern of {field}: a pattern needs iterations that differ in it"
+        return f"no pattern for {field}: a pattern needs iterations that differ in this field"
     return "no pattern yet: a pattern needs iterations that differ in a config field"
 
 

@@ -25,7 +25,9 @@ from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.stats import Interval
 from tui_loop.core.text import figures
 
-HELP = "show score and loss over the iterations with intervals, and which repeat would decide"
+HELP = (
+    "show score and loss per iteration with intervals, and which repeat would settle a comparison"
+)
 
 MAX_STRIP_WIDTH, MIN_STRIP_WIDTH = 30, 9
 """Characters of a strip; a narrower one would show nothing and is left out."""
@@ -56,8 +58,8 @@ def _print(progress: Progress, out: Output) -> None:
     _print_table(progress, out)
     out.line()
     out.paragraph(
-        f"bars: 95% intervals over the {progress.unit}; another seed may change a result more; "
-        f"{MARKS}"
+        f"bars: 95% intervals over the {progress.unit}; a different seed may change a result by "
+        f"more; {MARKS}"
     )
     if differences := otherwise_words(progress):
         out.paragraph(differences)

@@ -44,20 +44,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     actions.add_argument("--add-draft", action="store_true", help="add the draft edited in the app")
     actions.add_argument("--remove", type=int, metavar="K", help="remove the K-th draft")
     actions.add_argument(
-        "--move", type=int, nargs=2, metavar=("K", "J"), help="move the K-th draft to place J"
+        "--move", type=int, nargs=2, metavar=("K", "J"), help="move the K-th draft to position J"
     )
     actions.add_argument("--clear", action="store_true", help="remove all drafts")
     actions.add_argument(
         "--run",
         action="store_true",
-        help="run the drafts in order; a failed run does not stop the others",
+        help="run the drafts in order; a failed run does not stop the queue",
     )
     parser.add_argument(
         "--from",
         type=int,
         dest="parent",
         metavar="N",
-        help="with --add: derive from iteration N (default: the newest)",
+        help="with --add: start from the config of iteration N (default: the newest)",
     )
     add_settings(parser, "with --add: change a config field, e.g. learning_rate=5e-5")
     parser.add_argument("--why", default="", metavar="TEXT", help="the reason for the change")
@@ -66,7 +66,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="K",
-        help="with --add: add K drafts that differ only in the seed",
+        help="with --add: add K drafts that differ only in the seed (default: 1)",
     )
     add_detach(parser)
     add_allow_code(parser)
@@ -106,7 +106,7 @@ def print_queue(loop: LoopFolder, out: Output) -> None:
     queue = read_queue(loop)
     if not queue:
         out.line("the queue is empty")
-        out.advice(f"add to it: tui-loop queue {loop.name} --add --set learning_rate=5e-5")
+        out.advice(f"add a draft: tui-loop queue {loop.name} --add --set learning_rate=5e-5")
         return
     rows = [
         [
@@ -124,7 +124,7 @@ def print_queue(loop: LoopFolder, out: Output) -> None:
     if unattended == "queue":
         out.line("the queue is running")
     elif unattended == "auto":
-        out.advice(f"auto is running, the queue waits: tui-loop stop {loop.name} stops auto")
+        out.advice(f"the queue waits because auto is running; stop auto: tui-loop stop {loop.name}")
     else:
         out.advice(f"run the queue: tui-loop queue {loop.name} --run --detach")
 
@@ -152,7 +152,7 @@ def _edit(loop: LoopFolder, args: argparse.Namespace) -> str:
 def _enqueue(loop: LoopFolder, drafts: list[QueuedDraft]) -> str:
     """Adds drafts, which differ in their seeds at most; raises BadInput where they cannot run."""
     if problem := problem_of(loop, drafts[0]):
-        raise BadInput(problem, "change it and try again")
+        raise BadInput(problem, "change the draft and try again")
     add_to(loop, *drafts)
     total = len(read_queue(loop))
     return f"{loop.name}: {counted(len(drafts), 'draft')} added, {total} in the queue"

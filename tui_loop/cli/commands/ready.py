@@ -26,7 +26,7 @@ from tui_loop.core.workflow.holdout import (
 )
 from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, checklist
 
-HELP = "show whether an iteration is ready; evaluates the holdout when only that is open (asks)"
+HELP = "show whether an iteration is ready; offer the holdout evaluation if only that is missing"
 
 SIGNS = {"met": "✓ met", "not met": "✗ not met", "open": "? open"}
 
@@ -37,19 +37,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     holdout.add_argument(
         "--look",
         action="store_true",
-        help="evaluate the holdout now, whatever the checklist says",
+        help="evaluate the holdout now, even if other criteria are not met",
     )
     holdout.add_argument("--no-look", action="store_true", help="show only the checklist")
     parser.add_argument("--yes", action="store_true", help="evaluate the holdout without asking")
-    add_settings(parser, "set run.device, where this machine lacks the recorded one")
+    add_settings(parser, "set run.device if this machine lacks the recorded device")
     add_allow_code(parser)
     add_json(parser)
     parser.epilog = (
-        "criteria: the [ready] table of loop.toml: target (a score, or an eval loss under metric\n"
-        'none), min_iterations = 3, no_regression = ["parent", "base"], holdout = true\n'
-        "a holdout evaluation scores the iteration and the base on the holdout; holdout.jsonl\n"
-        "stores the scores and the paired table, never rows, and every use of a holdout counts\n"
-        "the exit code is 0 whether the iteration is ready or not: see `ready` of --json"
+        "The [ready] table of loop.toml sets the criteria: target (a score, or an eval\n"
+        'loss with metric none), min_iterations = 3, no_regression = ["parent", "base"],\n'
+        "holdout = true.\n\n"
+        "A holdout evaluation scores the iteration and the base on the holdout.\n"
+        "holdout.jsonl stores the scores and the paired counts, never rows. Every use of\n"
+        "a holdout is counted.\n\n"
+        "The exit code is 0 whether or not the iteration is ready; see `ready` in --json."
     )
 
 
@@ -84,12 +86,15 @@ def _may_evaluate(folder: IterationFolder, args: argparse.Namespace, out: Output
     if args.look or args.yes:
         return True
     if not _can_ask():
-        out.note(f"only the holdout is left: tui-loop ready {folder} --look --yes")
+        out.note(f"only the holdout evaluation is missing: tui-loop ready {folder} --look --yes")
         return False
     try:
         holdout_cost(folder)
     except TuiLoopError as error:
-        out.note(f"only the holdout is left, and this machine cannot evaluate it: {error.message}")
+        out.note(
+            "only the holdout evaluation is missing, and this machine cannot run it: "
+            f"{error.message}"
+        )
         out.note(f"hint: {error.hint}")
         return False
     return True
@@ -179,8 +184,8 @@ def _confirmed(folder: IterationFolder, args: argparse.Namespace, out: Output) -
         return True
     if not _can_ask():
         raise BadInput(
-            f"{folder}: a holdout evaluation needs a confirmation, and there is no terminal",
-            "add --yes, or --no-look for the checklist alone",
+            f"{folder}: a holdout evaluation needs confirmation, but there is no terminal to ask",
+            "add --yes to confirm, or --no-look to show only the checklist",
         )
     print("evaluate the holdout? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -204,7 +209,7 @@ def _evaluate_holdout(folder: IterationFolder, args: argparse.Namespace, out: Ou
             process.close()
             out.note(f"interrupted: {counting_words(is_recorded=process.is_recorded)}")
             raise
-    ended = HoldoutFault("the holdout evaluation was ended")
+    ended = HoldoutFault("the holdout evaluation ended without a result")
     raise _failed(folder, ended, is_recorded=process.is_recorded)
 
 
@@ -212,5 +217,5 @@ def _failed(folder: IterationFolder, fault: HoldoutFault, *, is_recorded: bool) 
     """Returns the error of an evaluation without a result, and says whether it counts."""
     error = BadInput if fault.is_input else RunFailed
     shows_it = command("ready", folder)
-    hint = f"its scores: {shows_it}" if is_recorded else fault.hint or shows_it
+    hint = f"show the scores: {shows_it}" if is_recorded else fault.hint or shows_it
     return error(f"{fault.message}; {counting_words(is_recorded=is_recorded)}", hint)

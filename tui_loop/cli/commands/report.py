@@ -21,19 +21,22 @@ The suffix of FILE chooses the format:
   .md    for a git host or a pager
   .html  one self-contained page with curves, for a browser or a printer
   .csv   one row per iteration, for a spreadsheet
-  .json  the same facts as records
+  .json  the same facts as JSON records
 
--o - prints the report, as Markdown without --format. An existing report is replaced; any other
-existing file only with --force. The same record gives the same report."""
+`-o -` prints the report, as Markdown unless --format is given. An existing
+report is replaced; any other existing file is replaced only with --force. The
+same record gives the same report."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = NOTES
     parser.add_argument("loop", metavar="LOOP")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE; - prints")
-    parser.add_argument("--format", choices=FORMATS, help="the format (default: by the suffix)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE; - prints to stdout")
     parser.add_argument(
-        "--force", action="store_true", help="replace an existing file that is no report"
+        "--format", choices=FORMATS, help="the format (default: from the suffix of FILE)"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="replace an existing file that is not a report"
     )
     add_json(parser)
 
@@ -41,11 +44,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     check_loop_name(args.loop)
     if args.json and args.output is not None:
-        raise BadInput("--json and -o cannot be combined", "-o FILE.json writes the records")
-    if args.output is None and not args.json:
         raise BadInput(
-            "the report needs a file", f"tui-loop report {args.loop} -o {args.loop}.html"
+            "--json and -o cannot be combined", "use -o FILE.json to write the records to a file"
         )
+    if args.output is None and not args.json:
+        raise BadInput("no output file given", f"tui-loop report {args.loop} -o {args.loop}.html")
     loop = LoopsFolder(args.loops).loop(args.loop)
     if args.json or args.output == "-":
         kind: Format = "json" if args.json else args.format or "md"

@@ -17,16 +17,16 @@ from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
 from tui_loop.core.text import figures
 
-HELP = "score the recorded outputs with another metric; changes no record"
+HELP = "score the recorded outputs with a different metric; change no record"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP[/N]")
     parser.add_argument("--metric", required=True, metavar="NAME")
     parser.add_argument(
-        "--pass-score", type=float, metavar="S", help="the lowest score of an example that passes"
+        "--pass-score", type=float, metavar="S", help="the lowest score that counts as a pass"
     )
-    parser.add_argument("--pattern", metavar="RE", help="the regular expression of metric regex")
+    parser.add_argument("--pattern", metavar="RE", help="the regular expression for metric regex")
     add_allow_code(parser)
     add_json(parser)
 

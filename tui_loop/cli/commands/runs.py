@@ -44,7 +44,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--repeat",
         type=int,
         metavar="K",
-        help="run this config K times, each with a seed that it has not had yet",
+        help="run this config K times, each with a new seed",
     )
     add_detach(parser)
     add_allow_code(parser)
@@ -58,7 +58,10 @@ def _run_run(args: argparse.Namespace, out: Output) -> int:
         raise BadInput(f"--repeat {args.repeat}: must be at least 1", "--repeat 3")
     loop = LoopsFolder(args.loops).loop(args.loop)
     if args.take and args.draft:
-        raise BadInput("--take and --draft: a draft already has its changes", "give one of the two")
+        raise BadInput(
+            "--take and --draft exclude each other: a draft already has its changes",
+            "give only one of them",
+        )
     if args.draft:
         plan = _draft_plan(loop, args)
     elif args.take:
@@ -105,7 +108,7 @@ def plan_with_suggestions(
 def _numbered_suggestions(loop: LoopFolder, parent: int, numbers: list[int]) -> list[Suggestion]:
     """Returns the suggestions with these numbers; raises BadInput where two of them clash."""
     suggestions = diagnose(loop, loop.existing(parent).number).suggestions
-    hint = f"tui-loop diagnose {loop.name}/{parent} numbers them"
+    hint = f"list the numbered suggestions: tui-loop diagnose {loop.name}/{parent}"
     chosen: list[Suggestion] = []
     for number in numbers:
         if not 1 <= number <= len(suggestions):

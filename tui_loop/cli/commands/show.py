@@ -83,7 +83,7 @@ def _print_iteration(loop: LoopFolder, iteration: Iteration, out: Output) -> Non
         out.advice(f"hint: {iteration.error.get('hint')}")
     elif iteration.state in RESUMABLE:
         place = f"{loop.name}/{iteration.number}"
-        out.advice(f"it did not finish; resume it: tui-loop resume {place}")
+        out.advice(f"this run did not finish; resume it: tui-loop resume {place}")
     changes = [[field, *_old_and_new(pair)] for field, pair in iteration.changes.items()]
     if changes:
         out.line()

@@ -27,7 +27,7 @@ from tui_loop.core.text.untrusted import one_line
 
 def _add_nearest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
-    parser.add_argument("id", metavar="ID", help="a held-out example")
+    parser.add_argument("id", metavar="ID", help="id of a held-out example")
     parser.add_argument(
         "-n", "--limit", type=count, default=5, metavar="K", help="show at most K rows (default: 5)"
     )
@@ -142,8 +142,8 @@ def _run_suspects(args: argparse.Namespace, out: Output) -> int:
         return 0
     if found.measured:
         out.line(
-            f"{folder}: loss of {found.measured} of {found.sampled_of} training rows after "
-            f"training, highest first (median {figures.loss(found.median_loss)})"
+            f"{folder}: loss after training of {found.measured} of {found.sampled_of} training "
+            f"rows, highest first (median {figures.loss(found.median_loss)})"
         )
         out.table(
             ["loss", "reference", "line", "prompt", "same input"],

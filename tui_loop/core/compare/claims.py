@@ -42,31 +42,31 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
     if result.loss is not None:
         change = figures.loss_change(result.loss)
         over = examples_of(result, by_loss=True)
-        lines.append(("loss", f"{change} a token over {over}"))
+        lines.append(("loss", f"{change} nats per token over {over}"))
     if result.interval is None:
         lines.insert(0, ("", "no scores to compare"))
     if result.change is None:
         return lines
     runs = result.replicates
     if result.is_identical:
-        text = "both have the same config, rows and seed, and gave the same results"
+        text = "both runs have the same config, rows and seed, and gave the same results"
         return [*lines, ("no change:", text)]
     if result.claim == SEED_NOISE:
-        text = f"both are runs of one config, so this is {SEED_NOISE}"
+        text = f"both runs have the same config, so the difference is {SEED_NOISE}"
         if runs[0] > 1:
-            text += f" ({runs[0]} runs of it, each with another seed)"
+            text += f" ({runs[0]} runs of this config with different seeds)"
         return [*lines, ("no change:", text)]
     counted = runs_words(runs)
     claim = f"{result.claim} by its loss" if result.claim_by == "loss" else result.claim
     lines.append(("the change:", f"{claim} ({counted})"))
     if result.claim == MEASURED_DIFFERENTLY:
-        lines.append(("", "one was sampled or stopped in another way, so the outputs say nothing"))
+        lines.append(("", "sampling or stop texts differ, so the outputs cannot be compared"))
     elif min(runs) < 2 and result.a != 0:
         lines.append(
             (
                 "",
-                "the test compares these two models only; to tell a change from training noise: "
-                + command("run", "--repeat", 2),
+                "the test compares only these two models; to separate the change from training "
+                "noise, repeat the runs: " + command("run", "--repeat", 2),
             )
         )
     return lines
@@ -100,14 +100,14 @@ _BRIEF = {SEED_NOISE: "noise", NO_DIFFERENCE: "no diff", MEASURED_DIFFERENTLY: "
 
 
 def runs_text(result: Comparison) -> str:
-    """Returns how many runs a comparison has: `one run of each`, `2 runs of 2, one of 7`."""
+    """Returns how many runs a comparison has: `2 runs of iteration 2, one of iteration 7`."""
     before, after = result.replicates
     if not result.a:
         return "one run" if after == 1 else f"{after} runs"
     if before == after == 1:
-        return "one run of each"
+        return "one run of each config"
     parts = ["one run" if before == 1 else f"{before} runs", "one" if after == 1 else str(after)]
-    return f"{parts[0]} of {result.a}, {parts[1]} of {result.b}"
+    return f"{parts[0]} of iteration {result.a}, {parts[1]} of iteration {result.b}"
 
 
 def examples_of(found: Comparison, *, by_loss: bool = False) -> str:
@@ -129,15 +129,15 @@ SIGNIFICANT = 0.05
 def regression_of(found: Comparison) -> tuple[str, bool | None]:
     """Returns (the figures in words, whether it is significantly worse or None if unknown)."""
     if found.claim == MEASURED_DIFFERENTLY:
-        return "measured differently: sampled or stopped in another way", None
+        return "measured differently: sampling or stop texts differ", None
     if found.p_value is None:
         if found.loss is None:
             return "no examples in common", None
         over = examples_of(found, by_loss=True)
-        return f"loss {loss_change(found.loss)} a token over {over}", found.loss.low > 0
-    text = f"{changes_of(found)} of {found.compared} (p = {found.p_value:.2g})"
+        return f"loss {loss_change(found.loss)} nats per token over {over}", found.loss.low > 0
+    text = f"{changes_of(found)} of {found.compared} examples (p = {found.p_value:.2g})"
     if found.groups:
-        text = f"{changes_of(found)} of {found.groups} (p = {found.p_value:.2g})"
+        text = f"{changes_of(found)} of {found.groups} in all (p = {found.p_value:.2g})"
     is_worse = len(found.broken) > len(found.fixed) and found.p_value < SIGNIFICANT
     if _is_graded(found) and found.interval is not None:
         text = f"score {points(found.interval)} points, {text}"
@@ -170,7 +170,7 @@ def blame_of(found: Comparison) -> str:
     """Returns a reservation on a difference of two models; "" where both have replicates."""
     if min(found.replicates) > 1:
         return ""
-    return f"the models differ, but the change may not be the cause ({runs_text(found)})"
+    return f"the models differ, but training noise may be the cause ({runs_text(found)})"
 
 
 def table_of(before: Sequence[Example], after: Sequence[Example]) -> PairedTable:
@@ -205,7 +205,7 @@ def worse_than_base(table: PairedTable | None) -> tuple[str, bool]:
     if p_value is None:
         p_value = mcnemar(table.fixed, table.broken)
     changes = figures.changes(table.fixed, table.broken, table.changed_groups, table.unit)
-    text = f"against the base {changes} (p = {p_value:.2g})"
+    text = f"compared with the base: {changes} (p = {p_value:.2g})"
     return text, table.broken > table.fixed and p_value < SIGNIFICANT
 
 

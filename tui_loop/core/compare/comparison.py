@@ -38,7 +38,7 @@ from tui_loop.core.record.codec import to_json
 from tui_loop.core.record.reader import LoopReader
 from tui_loop.core.record.structs import Iteration, Split
 from tui_loop.core.stats import Interval
-from tui_loop.core.text.figures import loss_change, points
+from tui_loop.core.text.figures import counted, loss_change, points
 
 _NO_DIFFERENCE = (SEED, "evaluation.base")
 
@@ -403,9 +403,9 @@ def claim_of(
 
 
 def _without_examples(iteration: Iteration) -> str:
-    text = f"{iteration.number} has no evaluated examples"
+    text = f"iteration {iteration.number} has no evaluated examples"
     if iteration.error:
-        return f"{text}: it failed ({iteration.error.get('kind')})"
+        return f"{text}: its run failed ({iteration.error.get('kind')})"
     return text if iteration.state == "finished" else f"{text}: it is {iteration.state}"
 
 
@@ -414,9 +414,9 @@ def _loss_notices(old: Outcomes, new: Outcomes, shared: Paired, compared: int) -
     lacking = len(shared) - compared - unlike
     notices = []
     if unlike:
-        notices.append(f"{unlike} examples have different token counts: left out of the loss")
+        notices.append(f"{counted(unlike, 'example')} left out of the loss: token counts differ")
     if lacking and not all(map(math.isnan, chain(old.losses, new.losses))):
-        notices.append(f"{lacking} examples without a finite loss in both: left out of the loss")
+        notices.append(f"{counted(lacking, 'example')} left out of the loss: not finite in both")
     return notices
 
 
@@ -425,14 +425,14 @@ def _notices(old: Iteration, new: Iteration, had: int, has: int, shared: int) ->
     if old.fingerprint and new.fingerprint:
         parts = new.fingerprint.differs_from(old.fingerprint)
         if not scored_alike(old, new):
-            notices.append("scored with different metrics: scores are not compared (see rescore)")
+            notices.append("the metrics differ, so scores are not compared: rescore one of them")
         if parts:
             notices.append(
                 f"measured differently ({', '.join(parts)}): only the {shared} examples that "
-                "both have are compared"
+                "both iterations have are compared"
             )
     if shared < max(had, has) and not notices:
-        notices.append(f"{shared} of {max(had, has)} examples are in both")
+        notices.append(f"only {shared} of {max(had, has)} examples are in both iterations")
     return notices
 
 

@@ -202,9 +202,8 @@ def _number(value: str, term: str) -> str:
             raise ValueError(plain)
         float(plain)
     except ValueError as error:
-        raise BadInput(
-            f"filter: {term}: {value or 'nothing'} is not a number", "for example score>70"
-        ) from error
+        problem = f"{value} is not a number" if value else "a number is missing"
+        raise BadInput(f"filter: {term}: {problem}", "for example score>70") from error
     return plain
 
 

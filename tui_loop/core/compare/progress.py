@@ -207,7 +207,7 @@ class ProgressReader:
         of_parent = next((each.number for each in tried if parent in each.runs), None)
         if of_parent is not None and of_parent != best:
             if rivals and rivals[0][0] == of_parent:
-                rivals = [(of_parent, "the runner-up and its parent")]
+                rivals = [(of_parent, "its parent and the runner-up")]
             else:
                 rivals.append((of_parent, "its parent"))
         pairs = (self._pair(number, best, about, noise) for number, about in rivals)

@@ -27,7 +27,7 @@ def mark_of(point: Point, progress: Progress) -> str:
 
 MARKS = (
     f"{BEST_SIGN}: the best; {EARLIER_BEST_SIGN}: the best when it finished; "
-    "!: evaluated differently"
+    "!: evaluated differently, not comparable"
 )
 
 
@@ -42,11 +42,11 @@ def best_words(progress: Progress) -> str:
 
 def pair_words(pair: Pair) -> str:
     """Returns `4 against 2, the runner-up: +21 ±15 points over 117 examples, better (...)`."""
-    runs = f"{pair.replicates[1]} and {pair.replicates[0]} runs"
+    runs = f"{pair.replicates[1]} and {pair.replicates[0]} runs of the two configs"
     if pair.a == 0:
         runs = counted(pair.replicates[1], "run")
     elif pair.replicates == (1, 1):
-        runs = "one run of each"
+        runs = "one run of each config"
     against = pair.about if pair.a == 0 else f"{pair.a}, {pair.about}"
     over = f"over {_examples(pair)}"
     return f"{pair.b} against {against}: {_delta(pair)} {over}, {pair.claim} ({runs})"
@@ -61,15 +61,15 @@ def reach_words(pair: Pair) -> str:
         lacking = [
             reach.runs - have for have in pair.replicates if reach.runs and reach.runs > have
         ]
-        took = f", some {figures.duration(pair.seconds)}" if pair.seconds else ""
+        took = f" (about {figures.duration(pair.seconds)})" if pair.seconds else ""
         more = counted(sum(lacking), "more run")
         if reach.is_first:
-            return f"{more} would tell it from training noise, or show how large the noise is{took}"
-        return f"{more} should decide it{took}"
+            return f"{more} would show whether the difference is training noise{took}"
+        return f"{more} should decide which is better{took}"
     if reach.examples:
         return (
-            "more runs cannot decide it: the gap is within the noise of "
-            f"{_examples(pair)}; about {_rounded(reach.examples)} would show it"
+            "more runs cannot decide which is better: the gap is within the noise of "
+            f"{_examples(pair)}; about {_rounded(reach.examples)} examples would be enough"
         )
     return "the gap is too small to matter"
 
@@ -77,7 +77,7 @@ def reach_words(pair: Pair) -> str:
 def replicate_words(progress: Progress) -> list[str]:
     """Returns the configs with runs under several seeds, one per line."""
     return [
-        f"runs {', '.join(map(str, each.runs))} are one config: {_figures_text(each)}"
+        f"runs {', '.join(map(str, each.runs))} have the same config: {_figures_text(each)}"
         for each in progress.tried
         if len(each.runs) > 1
     ]
@@ -94,17 +94,21 @@ def otherwise_words(progress: Progress) -> str:
         f"{', '.join(map(str, numbers))} ({', '.join(parts)})"
         for parts, numbers in by_parts.items()
     )
-    texts = [f"evaluated differently from the newest one, not comparable: {listed}"] * bool(listed)
-    texts += [f"eval loss over other tokens than the newest one's: {tokens}"] * bool(tokens)
+    texts = [
+        f"not comparable, since evaluated differently from the newest iteration: {listed}"
+    ] * bool(listed)
+    texts += [f"eval loss not comparable, since computed over different tokens: {tokens}"] * bool(
+        tokens
+    )
     return "; ".join(texts)
 
 
 def differs_words(point: Point) -> str:
     """Returns how an iteration was evaluated differently from the newest one, "" if alike."""
     if point.differs == LOSS_ALONE:
-        return "eval loss over other tokens (data.train_on): losses are not comparable"
+        return "eval loss over different tokens (data.train_on): losses are not comparable"
     parts = ", ".join(point.differs)
-    return f"measured otherwise ({parts}): not comparable" if parts else ""
+    return f"evaluated differently ({parts}): not comparable" if parts else ""
 
 
 def score_words(interval: Interval | None) -> str:
@@ -150,7 +154,7 @@ def _sd(spread: Spread, *, is_score: bool) -> str:
 
 def _delta(pair: Pair) -> str:
     if pair.by_loss:
-        return f"{figures.loss_change(pair.interval)} nats a token"
+        return f"{figures.loss_change(pair.interval)} nats per token"
     return f"{figures.points(pair.interval)} points"
 
 

@@ -44,9 +44,9 @@ def field(name: str) -> Field:
         kind = other_fields(group).get(label, str)
         consumer = CONSUMERS.get(group, "SFTConfig")
         library = "PEFT" if group == "lora" else "TRL"
-        words = f"a further {consumer} field; unset leaves it to {library}"
+        words = f"a field of {library}'s {consumer}; unset: {library}'s default"
         if group not in GROUPS:
-            words = "of a group that this version does not know"
+            words = "a field of a group that this version does not know"
         plain: Kind = "switch" if kind is bool else "table" if kind is dict else "text"
         return Field(name, group, label, plain, words, None, "", optional=True)
     text, default = field_help(name)

@@ -8,25 +8,28 @@ from __future__ import annotations
 import re
 
 OWNED_LORA_FIELDS: dict[str, str] = {
-    **dict.fromkeys(("peft_type", "task_type", "peft_version"), "an adapter is LoRA for causal LM"),
-    "inference_mode": "a run trains its adapter",
-    "fan_in_fan_out": "it follows from the type of the model's layers",
-    "base_model_name_or_path": "see model.id",
-    "revision": "see model.revision",
-    "runtime_config": "a run keeps its layers on one device",
+    **dict.fromkeys(
+        ("peft_type", "task_type", "peft_version"),
+        "every adapter is LoRA for a causal language model",
+    ),
+    "inference_mode": "a run always trains its adapter",
+    "fan_in_fan_out": "PEFT sets the value from the layer type",
+    "base_model_name_or_path": "use model.id",
+    "revision": "use model.revision",
+    "runtime_config": "a run keeps all layers on one device",
     **dict.fromkeys(
         ("auto_mapping", "megatron_config", "megatron_core"),
-        "adapters that name code to import are never loaded",
+        "tui-loop never loads adapters that import code",
     ),
     **dict.fromkeys(
         ("layer_replication", "kasa_config"),
-        "the adapter would not fit the base that it names: it changes the base itself",
+        "this changes the base model, so the saved adapter would not fit the original base model",
     ),
-    "arrow_config": "a run trains one adapter",
-    "alora_invocation_tokens": "evaluation needs an adapter that is active in the whole row",
+    "arrow_config": "a run trains only one adapter",
+    "alora_invocation_tokens": "evaluation needs an adapter that is active for every token",
     **dict.fromkeys(
         ("eva_config", "corda_config", "lora_ga_config", "loftq_config"),
-        "lora.init_lora_weights does not offer that initialization",
+        "lora.init_lora_weights does not support that initialization",
     ),
 }
 """LoraConfig fields that the program sets itself or cannot evaluate, with the hint for users."""
@@ -48,8 +51,10 @@ INITIALIZATIONS = ("gaussian", "orthogonal", "mica", "olora", "pissa")
 """Names that `lora.init_lora_weights` takes, besides true, false and `pissa_niter_N`."""
 
 _REFUSED_INITIALIZATIONS = {
-    **dict.fromkeys(("eva", "corda", "lora_ga"), "needs a pass over the data before training"),
-    "loftq": "quantises the base itself, so that the adapter fits no saved base",
+    **dict.fromkeys(
+        ("eva", "corda", "lora_ga"), "must be an initialization that needs no pass over the data"
+    ),
+    "loftq": "must be an initialization that does not quantise the base model",
 }
 _PISSA_STEPS = re.compile(r"pissa_niter_[0-9]{1,3}")
 
@@ -62,7 +67,7 @@ def initialization_problem(value: object) -> str:
         if _PISSA_STEPS.fullmatch(value):
             return ""
         if reason := _REFUSED_INITIALIZATIONS.get(value):
-            return f"{value} {reason}"
+            return reason
     return f"must be one of true, false, {', '.join(INITIALIZATIONS)}, pissa_niter_N"
 
 

@@ -47,11 +47,11 @@ class Model(Group, frozen=True, kw_only=True):
     revision: Annotated[str | None, about("Hub revision: branch, tag or commit.")] = None
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        about("Type of the base's weights; auto: bfloat16 on a GPU that has it, else float32."),
+        about("Data type of the weights; auto: bfloat16 on a GPU that supports it, else float32."),
     ] = "auto"
     quantization: Annotated[
         Literal["none", "4bit", "8bit"],
-        about("Quantise the base while loading (QLoRA); needs CUDA and the quant extra."),
+        about("Quantise the base model while loading (QLoRA); needs CUDA and the quant extra."),
     ] = "none"
     trust_remote_code: Annotated[
         bool, about("Run Python code that the model's repository ships.")
@@ -65,13 +65,13 @@ class Model(Group, frozen=True, kw_only=True):
             "flash_attention_3",
             "flex_attention",
         ],
-        about("How attention is computed; auto: transformers' choice for the model."),
+        about("Implementation of attention; auto: the default of transformers for the model."),
     ] = "auto"
     init_adapter: Annotated[
         Count | Path | None,
         about(
-            "Start from this adapter instead of a fresh one: an iteration's number, or the path of "
-            "a folder with adapter_config.json."
+            "Adapter to start from instead of a new one: the number of an iteration, or the path "
+            "of a folder with adapter_config.json."
         ),
     ] = None
 
@@ -82,90 +82,102 @@ class Data(Group, frozen=True, kw_only=True):
     train: Annotated[
         str | dict[str, DataSource],
         about(
-            "Training data: JSONL, JSON, CSV, text, Parquet, Arrow, a folder with splits, or a hub "
-            "id; or a table of several sources by name, each with path, weight, max_rows, split, "
-            "columns."
+            "Training data: a JSONL, JSON, CSV, text, Parquet or Arrow file, a folder with splits, "
+            "or a hub id. For several sources, a table of them by name; each has a path, and may "
+            "have weight, max_rows, split and columns."
         ),
     ] = ""
     eval: Annotated[
         str | dict[str, DataSource] | None,
         about(
-            "Held-out data, or a table of several sources by name; unset: a seeded part of the "
-            "training data is held out."
+            "Evaluation data, or a table of several sources by name; unset: a seeded random part "
+            "of the training data is held out."
         ),
     ] = None
     holdout: Annotated[
-        str | None, about("Data that is evaluated only to judge readiness, never while tuning.")
+        str | None,
+        about(
+            "Locked data: evaluated only to decide whether the model is ready, never to tune it."
+        ),
     ] = None
     shape: Annotated[
         Literal["text", "prompt_completion", "messages", "instruction"] | None,
-        about("How a row is read; unset: seen from its columns."),
+        about("Format of a row; unset: detected from the columns."),
     ] = None
     columns: Annotated[
         dict[str, str],
         about(
-            "Which column plays which role: prompt, completion, text, messages, "
+            "The column of each role: prompt, completion, text, messages, "
             "instruction, input, output, system, history, tools, id."
         ),
     ] = {}
     prompt_template: Annotated[
         str | None,
         about(
-            "Text around each prompt, {prompt} marks its place, e.g. 'Message: {prompt}\\nIntent:'."
+            "Text around each prompt, with {prompt} in its place, e.g. "
+            "'Message: {prompt}\\nIntent:'."
         ),
     ] = None
     chat_template: Annotated[
         Text,
         about(
-            "auto: the model's chat template, where it has one; off: none; or the path of a file "
-            "with a template."
+            "Chat template for the rows. auto: the model's own, if any; off: none; or the path of "
+            "a template file."
         ),
     ] = "auto"
     train_on: Annotated[
         Literal["assistant", "last", "all"],
         about(
-            "What the loss counts: all answers of the assistant, the last one, or every token. "
-            "Plain text counts every token."
+            "Tokens that count in the loss: those of all assistant turns, of the last one, or all "
+            "tokens. In plain text, all tokens count."
         ),
     ] = "assistant"
     max_train_rows: Annotated[
-        Count | None, about("Cap on training rows; a seeded random sample in file order.")
+        Count | None,
+        about("Maximum number of training rows: a seeded random sample, in file order."),
     ] = None
     max_eval_rows: Annotated[
-        Count | None, about("Cap on held-out rows; a seeded random sample in file order.")
+        Count | None,
+        about("Maximum number of held-out rows: a seeded random sample, in file order."),
     ] = None
     stopping_strategy: Annotated[
         Literal["first_exhausted", "all_exhausted"],
         about(
-            "When mixing weighted sources ends: when one source has no unused row, or when none "
-            "has, after repeating rows of the smaller ones."
+            "When the mix of weighted sources ends: when the first source is used up, or when all "
+            "are. In the second case, smaller sources are repeated."
         ),
     ] = "first_exhausted"
     eval_fraction: Annotated[
-        ProperShare, about("Share of the training data held out where no eval data is given.")
+        ProperShare, about("Share of the training data to hold out if there is no evaluation data.")
     ] = 0.1
-    split_seed: Annotated[int, about("Seed of that split, of caps, and of mixing sources.")] = 0
-    subset: Annotated[str | None, about("Configuration name of a hub data set.")] = None
+    split_seed: Annotated[
+        int, about("Seed for holding out rows, sampling rows and mixing sources.")
+    ] = 0
+    subset: Annotated[str | None, about("Name of a subset (configuration) of a hub data set.")] = (
+        None
+    )
     train_split: Annotated[Text, about("Split to train on, in a folder or hub data set.")] = "train"
     eval_split: Annotated[
-        str | None, about("Split held out; unset: validation, else test, else a part of train.")
+        str | None,
+        about("Split to evaluate on; unset: validation, else test, else a part of train."),
     ] = None
     encoding: Annotated[
-        Text, about("Encoding of text files; auto: UTF-8, or UTF-16 and UTF-32 with their mark.")
+        Text,
+        about("Encoding of text files; auto: UTF-8, or UTF-16 or UTF-32 with a byte-order mark."),
     ] = "auto"
     header: Annotated[
         Literal["auto", "yes", "no"],
-        about("Whether the first line of CSV names its columns; auto: its values decide."),
+        about("Whether the first line of a CSV file names the columns; auto: detected."),
     ] = "auto"
     on_bad_row: Annotated[
         Literal["refuse", "skip"],
         about(
-            "Rows that cannot be used: refuse the data, or skip them. skip also cuts the user's "
-            "turns after the last answer of a conversation."
+            "What happens to unusable rows: refuse the data, or skip these rows. With skip, user "
+            "turns after the last answer of a conversation are cut too."
         ),
     ] = "refuse"
     drop_duplicates: Annotated[
-        bool, about("Use rows with the same prompt and reference once, in each file.")
+        bool, about("Use rows with the same prompt and reference only once per file.")
     ] = False
 
 
@@ -175,7 +187,7 @@ class Lora(Group, frozen=True, kw_only=True):
     enabled: Annotated[bool, about("Train a LoRA adapter; false: full fine-tuning.")] = True
     r: Annotated[Count, about("Rank of the update matrices.")] = 16
     lora_alpha: Annotated[
-        Positive, about("Scale of the update: alpha / r, or alpha / sqrt(r).")
+        Positive, about("The update is scaled by alpha / r; with use_rslora by alpha / sqrt(r).")
     ] = 32
     lora_dropout: Annotated[Share, about("Dropout on the adapter's input.")] = 0.0
     target_modules: Annotated[
@@ -183,29 +195,38 @@ class Lora(Group, frozen=True, kw_only=True):
         about("Layers that get an adapter: all-linear, a regular expression, or a list of names."),
     ] = "all-linear"
     bias: Annotated[
-        Literal["none", "all", "lora_only"], about("Which biases are trained along.")
+        Literal["none", "all", "lora_only"],
+        about("Biases that are trained as well: none, all, or those of layers with an adapter."),
     ] = "none"
-    use_rslora: Annotated[bool, about("Scale by alpha / sqrt(r) (rank-stabilised LoRA).")] = False
-    use_dora: Annotated[bool, about("Split updates into magnitude and direction (DoRA).")] = False
+    use_rslora: Annotated[
+        bool, about("Scale the update by alpha / sqrt(r) (rank-stabilised LoRA).")
+    ] = False
+    use_dora: Annotated[bool, about("Split each update into magnitude and direction (DoRA).")] = (
+        False
+    )
     init_lora_weights: Annotated[
         bool | str,
         about(
-            "How an adapter starts: true (no effect at first), false (random), gaussian, "
-            "orthogonal, mica, olora, pissa, or pissa_niter_N."
+            "Initialization of the adapter: true (no effect at first), false (random), gaussian, "
+            "orthogonal, mica, olora, pissa, or pissa_niter_N with N iterations."
         ),
     ] = True
     modules_to_save: Annotated[
-        list[Text] | None, about("Layers that are trained and saved whole, e.g. lm_head.")
+        list[Text] | None, about("Layers that are trained and saved in full, e.g. lm_head.")
     ] = None
     layers_to_transform: Annotated[
         list[Natural] | Natural | None,
-        about("Numbers of the layers that get an adapter, with a list of target_modules."),
+        about(
+            "Indices of the layers that get an adapter; target_modules must not be a regular "
+            "expression."
+        ),
     ] = None
     rank_pattern: Annotated[
-        dict[str, Count], about("Other ranks for some layers, by name or regular expression.")
+        dict[str, Count], about("Different ranks for some layers, by name or regular expression.")
     ] = {}
     alpha_pattern: Annotated[
-        dict[str, Positive], about("Other alphas for some layers, by name or regular expression.")
+        dict[str, Positive],
+        about("Different alphas for some layers, by name or regular expression."),
     ] = {}
     target_parameters: Annotated[
         list[Text] | None,
@@ -213,7 +234,10 @@ class Lora(Group, frozen=True, kw_only=True):
     ] = None
     trainable_token_indices: Annotated[
         list[Natural] | dict[str, list[Natural]] | None,
-        about("Token ids whose embeddings are trained; a table names the embedding layers."),
+        about(
+            "Ids of tokens whose embeddings are trained, or a table of ids for each embedding "
+            "layer."
+        ),
     ] = None
 
 
@@ -223,11 +247,12 @@ class Training(Group, frozen=True, kw_only=True):
     learning_rate: Annotated[Positive, about("Peak learning rate; about 1e-4 suits LoRA.")] = 1e-4
     num_train_epochs: Annotated[Positive, about("Passes over the training data.")] = 3.0
     max_steps: Annotated[
-        Count | None, about("Optimizer steps; where set, it overrides num_train_epochs.")
+        Count | None, about("Number of optimizer steps; if set, num_train_epochs has no effect.")
     ] = None
-    per_device_train_batch_size: Annotated[Count, about("Rows in a forward pass.")] = 8
+    per_device_train_batch_size: Annotated[Count, about("Rows per forward pass.")] = 8
     gradient_accumulation_steps: Annotated[
-        Count, about("Forward passes per optimizer step; effective batch = batch size x this.")
+        Count,
+        about("Forward passes per optimizer step. Effective batch size = batch size x this value."),
     ] = 1
     lr_scheduler_type: Annotated[
         Literal[
@@ -243,43 +268,48 @@ class Training(Group, frozen=True, kw_only=True):
             "cosine_warmup_with_min_lr",
             "warmup_stable_decay",
         ],
-        about("How the learning rate changes over the run."),
+        about("How the learning rate changes during the run."),
     ] = "linear"
     warmup_steps: Annotated[
-        NotNegative, about("Steps of warm-up; below 1 a share of all steps.")
+        NotNegative, about("Warm-up steps; a number below 1 is a share of all steps.")
     ] = 0.0
     weight_decay: Annotated[NotNegative, about("Decoupled weight decay.")] = 0.0
-    max_grad_norm: Annotated[NotNegative, about("Gradients are clipped to this norm; 0: not.")] = (
-        1.0
-    )
+    max_grad_norm: Annotated[
+        NotNegative, about("Gradients are clipped to this norm; 0: no clipping.")
+    ] = 1.0
     max_length: Annotated[
-        Count | None, about("Training rows are cut to this many tokens; evaluation has its own.")
+        Count | None,
+        about(
+            "Training rows are cut to this many tokens; for evaluation, see evaluation.max_length."
+        ),
     ] = 1024
     packing: Annotated[bool, about("Pack several training rows into one sequence.")] = False
-    optim: Annotated[Text, about("Optimizer, a name that transformers knows.")] = "adamw_torch"
+    optim: Annotated[Text, about("Optimizer, by its name in transformers.")] = "adamw_torch"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        about("Arithmetic of training; auto: bf16 on a GPU that has it, else fp32."),
+        about("Precision of training; auto: bf16 on a GPU that supports it, else fp32."),
     ] = "auto"
     activation_checkpointing: Annotated[
         bool, about("Recompute activations in the backward pass: less memory, slower.")
     ] = False
-    seed: Annotated[Seed, about("Seed of weights, order and dropout.")] = 42
-    logging_steps: Annotated[Count, about("Steps between two training logs.")] = 1
+    seed: Annotated[Seed, about("Seed for new weights, row order and dropout.")] = 42
+    logging_steps: Annotated[Count, about("Steps between two log entries.")] = 1
     eval_steps: Annotated[
         Natural | None,
-        about("Steps between evaluations within the run; 0: none; unset: once an epoch."),
+        about("Steps between evaluations during the run; 0: none; unset: one per epoch."),
     ] = None
     save_steps: Annotated[
-        Natural | None, about("Steps between checkpoints; 0: none; unset: as evaluations.")
+        Natural | None, about("Steps between checkpoints; 0: none; unset: one at each evaluation.")
     ] = 500
-    save_total_limit: Annotated[Count | None, about("Checkpoints kept, the oldest go first.")] = 2
+    save_total_limit: Annotated[
+        Count | None, about("Maximum number of checkpoints to keep; older ones are deleted.")
+    ] = 2
     early_stopping_patience: Annotated[
         Count | None, about("Stop after this many evaluations without a lower eval loss.")
     ] = None
     keep: Annotated[
         Literal["last", "best"],
-        about("Which weights are evaluated and saved: the last, or those of the lowest eval loss."),
+        about("Weights to evaluate and save: the last ones, or those with the lowest eval loss."),
     ] = "last"
 
 
@@ -289,24 +319,30 @@ class Evaluation(Group, frozen=True, kw_only=True):
     metric: Annotated[
         Text,
         about(
-            "exact_match, contains, regex, label, numeric, json_valid, json_match, tool_call, "
-            "rouge_l, chrf, none, or module:function."
+            "How outputs are scored: exact_match, contains, regex, label, numeric, json_valid, "
+            "json_match, tool_call, rouge_l, chrf, none, or module:function."
         ),
     ] = "exact_match"
     labels: Annotated[
-        list[str] | None, about("The label set; unset: all labels of train and eval.")
+        list[str] | None,
+        about("The set of labels; unset: all labels in the training and evaluation data."),
     ] = None
     pattern: Annotated[
-        str | None, about("Regular expression for metric regex; unset: the reference is one.")
+        str | None,
+        about("Regular expression for metric regex; unset: each reference is used as one."),
     ] = None
     pass_score: Annotated[
-        Unit | None, about("An example passes at or above this score; unset: the metric's own.")
+        Unit | None, about("An example passes at or above this score; unset: the metric's default.")
     ] = None
     max_length: Annotated[
-        Count | None, about("Prompt and reference are cut to this many tokens; unset: the model's.")
+        Count | None,
+        about(
+            "Prompt and reference are cut to this many tokens; unset: the model's context length."
+        ),
     ] = None
     max_new_tokens: Annotated[
-        Count | None, about("Generated tokens at most; unset: derived from the references.")
+        Count | None,
+        about("Maximum number of tokens per output; unset: derived from the references."),
     ] = None
     turns: Annotated[
         Literal["last", "all"],
@@ -314,18 +350,22 @@ class Evaluation(Group, frozen=True, kw_only=True):
     ] = "last"
     stop: Annotated[
         list[Text],
-        about("Texts that end an answer, besides the tokens that the model ends it with."),
+        about("Texts that end an output, besides the model's own end tokens."),
     ] = []
-    do_sample: Annotated[bool, about("Sample instead of greedy decoding.")] = False
+    do_sample: Annotated[bool, about("Sample the outputs instead of greedy decoding.")] = False
     temperature: Annotated[Positive, about("Sampling temperature (with do_sample).")] = 1.0
     top_p: Annotated[
-        Annotated[float, Meta(gt=0, le=1)], about("Nucleus sampling mass (with do_sample).")
+        Annotated[float, Meta(gt=0, le=1)],
+        about("Probability mass of nucleus sampling (with do_sample)."),
     ] = 1.0
-    batch_size: Annotated[Count, about("Rows evaluated at once; moves no figure.")] = 16
-    base: Annotated[bool, about("Evaluate the untouched base as iteration 0 first.")] = True
+    batch_size: Annotated[Count, about("Rows evaluated at once; does not change scores.")] = 16
+    base: Annotated[bool, about("Evaluate the base model first, as iteration 0.")] = True
     train_rows: Annotated[
         Natural,
-        about("Training rows whose loss is measured at the end, a seeded sample; 0: none."),
+        about(
+            "Number of training rows (a seeded sample) whose loss is measured after training; 0: "
+            "none."
+        ),
     ] = 256
 
 
@@ -334,17 +374,21 @@ class Run(Group, frozen=True, kw_only=True):
 
     runner: Annotated[
         Literal["thread", "process"],
-        about("Home of a run started in the app; headless commands use a process of its own."),
+        about("How the app executes a run: as a thread of the app, or as a separate process."),
     ] = "thread"
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], about("Where the model computes.")] = (
-        "auto"
-    )
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"], about("Device that the model runs on.")
+    ] = "auto"
     cpu_threads: Annotated[
-        Count | None, about("Torch threads on a CPU; unset: 1 for tiny, else torch's choice.")
+        Count | None,
+        about("PyTorch threads on a CPU; unset: 1 for model tiny, else PyTorch's default."),
     ] = None
     on_divergence: Annotated[
         Literal["stop", "continue", "rollback"],
-        about("What a diverged run does; rollback: on from its last good weights at a tenth rate."),
+        about(
+            "What a diverged run does; rollback: continue from its last good weights at a tenth "
+            "of the learning rate."
+        ),
     ] = "stop"
 
 

@@ -52,7 +52,7 @@ def full_name(key: str) -> str:
         return f"{owners[0]}.{key}"
     if owners:
         choices = " or ".join(f"{owner}.{key}" for owner in owners)
-        raise BadInput(f"{key}: is in several groups, write {choices}", FIELD_HINT)
+        raise BadInput(f"{key}: several groups have this field; write {choices}", FIELD_HINT)
     if owner := group_of(key):
         return f"{owner}.{key}"
     known = {field.partition(".")[2]: field for field in all_fields()} | all_other_fields()
@@ -79,14 +79,14 @@ def _apply(tables: Tables, setting: str) -> None:
     name = full_name(key)
     group, _, field = name.partition(".")
     if group == "training" and field in MASKS:  # read from a file, they are those of a record
-        raise BadInput(f"{name}: cannot be set, {owned_fields(group)[field]}")
+        raise BadInput(f"{name}: cannot be set ({owned_fields(group)[field]})")
     field, dot, entry = field.partition(".")
     value = parse_value(raw, None if dot else type_of(group, field))
     if not dot:
         tables.setdefault(group, {})[field] = value
         return
     if not _is_table(group, field):
-        raise BadInput(f"{name}: no such field, {group}.{field} is no table")
+        raise BadInput(f"{name}: no such field: {group}.{field} is not a table")
     table = tables.setdefault(group, {})
     if f"{group}.{field}" not in SOURCE_FIELDS:
         table[field] = {**_as_table(table.get(field)), entry: value}

@@ -20,9 +20,9 @@ OWNED_TRAINING_FIELDS: dict[str, str] = {
             "skip_memory_metrics",
             "debug",
         ),
-        "tui_loop records the run itself",
+        "tui-loop keeps its own record of a run",
     ),
-    **dict.fromkeys(("logging_strategy", "logging_first_step"), "see training.logging_steps"),
+    **dict.fromkeys(("logging_strategy", "logging_first_step"), "use training.logging_steps"),
     **dict.fromkeys(
         (
             "push_to_hub",
@@ -36,37 +36,37 @@ OWNED_TRAINING_FIELDS: dict[str, str] = {
             "trackio_bucket_id",
             "trackio_static_space_id",
         ),
-        "tui_loop uploads nothing",
+        "tui-loop uploads nothing",
     ),
     **dict.fromkeys(
         ("resume_from_checkpoint", "restore_callback_states_from_checkpoint", "ignore_data_skip"),
-        "resume continues a run from its newest checkpoint; training.save_steps sets how often one "
-        "is written",
+        "a resumed run continues from its newest checkpoint; training.save_steps sets how often "
+        "one is written",
     ),
-    "save_strategy": "see training.save_steps (0: no checkpoints)",
+    "save_strategy": "use training.save_steps, where 0 means no checkpoints",
     **dict.fromkeys(
         ("save_only_model", "save_on_each_node", "enable_jit_checkpoint"),
-        "checkpoints are complete, so that runs can be resumed; see training.save_steps and "
-        "training.save_total_limit",
+        "checkpoints are always complete, so that runs can be resumed; see training.save_steps "
+        "and training.save_total_limit",
     ),
     **dict.fromkeys(
         ("eval_strategy", "eval_delay", "do_eval"),
-        "see training.eval_steps (0: no evaluation during the run, unset: once an epoch)",
+        "use training.eval_steps, where 0 means no evaluation during the run",
     ),
-    "eval_on_start": "see evaluation.base, which evaluates the untouched base first",
+    "eval_on_start": "use evaluation.base, which evaluates the base model first",
     **dict.fromkeys(
-        ("per_device_eval_batch_size", "eval_accumulation_steps"), "see evaluation.batch_size"
+        ("per_device_eval_batch_size", "eval_accumulation_steps"), "use evaluation.batch_size"
     ),
-    "eval_packing": "evaluation is never packed; evaluation.max_length cuts its rows",
+    "eval_packing": "evaluation rows are never packed; evaluation.max_length cuts them",
     **dict.fromkeys(
         ("prediction_loss_only", "include_for_metrics", "batch_eval_metrics"),
-        "see evaluation.metric (none: only the loss)",
+        "use evaluation.metric, where none means only the loss",
     ),
     **dict.fromkeys(
         ("load_best_model_at_end", "metric_for_best_model", "greater_is_better"),
-        "see training.keep (best: the weights of the lowest eval loss)",
+        "use training.keep, where best means the weights with the lowest eval loss",
     ),
-    **dict.fromkeys(("bf16_full_eval", "fp16_full_eval"), "see model.dtype"),
+    **dict.fromkeys(("bf16_full_eval", "fp16_full_eval"), "use model.dtype"),
     **dict.fromkeys(
         (
             "eval_do_concat_batches",
@@ -75,16 +75,16 @@ OWNED_TRAINING_FIELDS: dict[str, str] = {
             "do_predict",
             "label_names",
         ),
-        "tui_loop trains and evaluates itself; see evaluation.metric and training.eval_steps",
+        "tui-loop has its own evaluation; see evaluation.metric and training.eval_steps",
     ),
-    **dict.fromkeys(("bf16", "fp16"), "see training.precision"),
-    "gradient_checkpointing": "see training.activation_checkpointing, its new name",
-    **dict.fromkeys(("use_cpu", "local_rank"), "see run.device"),
-    "model_init_kwargs": "see model.dtype, model.revision or model.quantization",
-    "trust_remote_code": "see model.trust_remote_code",
-    "chat_template_path": "see data.chat_template",
-    **dict.fromkeys(("assistant_only_loss", "completion_only_loss"), "see data.train_on"),
-    "dataset_text_field": "see data.columns, e.g. data.columns.text=COLUMN",
+    **dict.fromkeys(("bf16", "fp16"), "use training.precision"),
+    "gradient_checkpointing": "renamed to training.activation_checkpointing",
+    **dict.fromkeys(("use_cpu", "local_rank"), "use run.device"),
+    "model_init_kwargs": "use model.dtype, model.revision or model.quantization",
+    "trust_remote_code": "use model.trust_remote_code",
+    "chat_template_path": "use data.chat_template",
+    **dict.fromkeys(("assistant_only_loss", "completion_only_loss"), "use data.train_on"),
+    "dataset_text_field": "use data.columns, e.g. data.columns.text=COLUMN",
     **dict.fromkeys(
         (
             "dataset_kwargs",
@@ -96,15 +96,15 @@ OWNED_TRAINING_FIELDS: dict[str, str] = {
             "dataloader_multiprocessing_context",
             "length_column_name",
         ),
-        "rows are prepared by tui_loop in one process; see data.shape and data.columns",
+        "tui-loop prepares the rows in one process; see data.shape and data.columns",
     ),
     **dict.fromkeys(
         ("deepspeed", "fsdp", "fsdp_config", "parallelism_config", "accelerator_config"),
-        "a run uses one process; see run.device",
+        "a run uses a single process; see run.device",
     ),
     "auto_find_batch_size": "a run that is out of memory lowers "
-    "training.per_device_train_batch_size and keeps the effective batch",
-    "pad_token": "the tokenizer's own is used",
+    "training.per_device_train_batch_size and keeps the effective batch size",
+    "pad_token": "the padding token of the tokenizer is used",
 }
 """SFTConfig fields that the program sets itself, with what to set instead."""
 

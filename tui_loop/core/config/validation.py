@@ -80,16 +80,16 @@ def _contradictions(config: Config) -> list[str]:
     training = config.training
     never_evaluates = training.eval_steps == 0
     rules = {
-        "training.keep: best needs evaluations within the run, and eval_steps is 0": (
+        "training.keep: best needs evaluations during the run, but eval_steps is 0": (
             training.keep == "best" and never_evaluates
         ),
-        "training.early_stopping_patience: needs evaluations, and eval_steps is 0": (
+        "training.early_stopping_patience: needs evaluations, but eval_steps is 0": (
             training.early_stopping_patience is not None and never_evaluates
         ),
         "training.packing: needs a training.max_length": (
             training.packing and training.max_length is None
         ),
-        "model.quantization: a quantised base is trained with lora.enabled only": (
+        "model.quantization: a quantised base model needs lora.enabled": (
             config.model.quantization != "none" and not config.lora.enabled
         ),
         "model.init_adapter: needs lora.enabled": (
@@ -99,10 +99,10 @@ def _contradictions(config: Config) -> list[str]:
             config.data.prompt_template is not None
             and "{prompt}" not in config.data.prompt_template
         ),
-        "data.train: give a weight to each source, or to none": (
+        "data.train: give a weight to all sources, or to none": (
             0 < weighted_count(config.data.train) < len(sources_of(config.data.train))
         ),
-        "data.eval: evaluation rows have no weights; max_rows caps a source": (
+        "data.eval: evaluation sources cannot have weights; max_rows limits a source": (
             config.data.eval is not None and weighted_count(config.data.eval) > 0
         ),
     }
@@ -119,22 +119,22 @@ def _lora_rules(config: Config) -> dict[str, bool]:
     changes = changes_base(lora.init_lora_weights)
     named = f"{INIT}: {lora.init_lora_weights}"
     return {
-        "lora.layers_to_transform: needs all-linear or a list of names as lora.target_modules": (
+        "lora.layers_to_transform: lora.target_modules must be all-linear or a list of names": (
             lora.layers_to_transform is not None and not names_layers
         ),
         "lora.layers_pattern: needs lora.layers_to_transform": (
             "layers_pattern" in other and lora.layers_to_transform is None
         ),
-        "lora.layers_pattern: must be a name or a list of names, without signs": any(
+        "lora.layers_pattern: must be a name or a list of names (letters, digits, _ and .)": any(
             not isinstance(each, str) or not re.fullmatch(r"[\w.]+", each)
             for each in _listed(other.get("layers_pattern", []))
         ),
-        f"{named} needs a base that is not quantised": (
+        f"{named} needs a base model that is not quantised": (
             changes and config.model.quantization != "none"
         ),
         f"{named} does not work with lora.use_dora": changes and lora.use_dora,
         f"{named} needs an even lora.r": lora.init_lora_weights == "orthogonal" and lora.r % 2 == 1,
-        "lora.lora_bias: needs lora.init_lora_weights of true or false": (
+        "lora.lora_bias: lora.init_lora_weights must be true or false": (
             bool(other.get("lora_bias")) and not isinstance(lora.init_lora_weights, bool)
         ),
         "lora.lora_bias: does not work with lora.use_dora": (
@@ -189,7 +189,7 @@ def _checked_group(
         if field in hints:
             values[field] = _checked(name, value, hints[field], problems)
         elif field in owned_fields(group):
-            problems.append(f"{name}: cannot be set, {owned_fields(group)[field]}")
+            problems.append(f"{name}: cannot be set ({owned_fields(group)[field]})")
         elif field in other_fields(group):
             if not _is_no_value(value):
                 kind = other_fields(group)[field]
@@ -234,7 +234,9 @@ def _checked_sources(
         fields = {"path": given} if isinstance(given, str) else given
         count = len(problems)
         if not SOURCE_NAME.fullmatch(source):
-            problems.append(f"{place}: the name of a source has up to 40 of a-z, A-Z, 0-9, - and _")
+            problems.append(
+                f"{place}: a source name has 1 to 40 characters of a-z, A-Z, 0-9, - and _"
+            )
         elif not isinstance(fields, Mapping):
             problems.append(f"{place}: must be a path or a table of fields, not {shown(given)}")
         elif "path" not in fields:
@@ -346,6 +348,7 @@ def in_words(error: str, choices: Sequence[str]) -> str:
     if choices:
         return f"must be one of {', '.join(choices)}"
     text = error.partition(" - at ")[0].partition(", got")[0].replace("Expected ", "must be ")
+    text = text.replace("of length >= 1", "that is not empty")
     text = re.sub("`([^`]*)`", lambda kinds: kinds_in_words(kinds[1].split(" | ")), text)
     for sign, word in (
         (">= ", "of at least "),
@@ -354,8 +357,7 @@ def in_words(error: str, choices: Sequence[str]) -> str:
         ("< ", "below "),
     ):
         text = text.replace(sign, word)
-    text = text.replace(r" matching regex '\\D'", " that is not digits alone")
-    return text.replace("of length of at least 1", "that is not empty")
+    return text.replace(r" matching regex '\\D'", " that is not a number")
 
 
 def kinds_in_words(kinds: Iterable[str]) -> str:

@@ -29,6 +29,7 @@ from tui_loop.core.data.rows import RawRow, Shape
 from tui_loop.core.data.tools import NotReadable, is_absent, read_tools
 from tui_loop.core.data.unused_columns import MEANINGFUL, WEIGHTS, say_the_same
 from tui_loop.core.errors import BadInput
+from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line
 
 SAMPLE = 2000
@@ -109,12 +110,12 @@ def foreign_format(rows: Sequence[RawRow], names: Collection[str]) -> tuple[str,
     if "input_ids" in names:
         beside = " and labels" if "labels" in names else ""
         return (
-            f"input_ids{beside} are pretokenized rows, which are not read",
-            "give the text that they were made from: evaluation and failures need it",
+            f"pretokenized rows (input_ids{beside}) are not supported",
+            "give the original text of the rows: evaluation needs text",
         )
     if "segments" in names:
         return (
-            "segments are axolotl's template-free rows (type input_output), which are not read",
+            "axolotl's template-free rows (segments, type input_output) are not supported",
             "write each row as prompt and completion, or as messages",
         )
     return None
@@ -252,9 +253,9 @@ def label_columns(
         "prompt": _singled_out(texts or [name for name in free if name not in LABELS], TEXTS),
         "completion": _singled_out(labels, LABELS),
     }
-    seen = f"{len(labels)} columns look like labels and {len(texts)} like messages"
+    seen = f"{counted(len(labels), 'column')} could be the label, {len(texts)} the text"
     raise BadInput(
-        f"{where}: which column is the label? {seen}: {described(rows, names)}",
+        f"{where}: which column is the label? {seen}. The columns are {described(rows, names)}",
         flags({role: name or placeholder(role) for role, name in hinted.items()}),
     )
 

@@ -143,14 +143,13 @@ def row_of_turns(turns: tuple[Message, ...], raw: RawRow, where: str, tools: str
     last = turns[-1]
     hint = "add the reply that the model should give, or remove the row"
     if len(turns) < 2 or last.role != "assistant":
-        so = (
-            "after another turn" if last.role == "assistant" else f"not with the role {last.role!r}"
-        )
-        reason = f"a conversation must end with an assistant's turn, {so}"
+        reason = f"a conversation must end with an assistant turn, not with the role {last.role!r}"
+        if last.role == "assistant":
+            reason = "a conversation needs a turn before the assistant turn"
         raise RowRefused(where, raw.line, "wrong_roles", reason, hint)
     reference = text_of(last)
     if not reference or reference.isspace():
-        reason = f"the last turn {'has reasoning and no answer' if last.reasoning else 'is empty'}"
+        reason = f"the last turn {'has reasoning but no answer' if last.reasoning else 'is empty'}"
         raise RowRefused(where, raw.line, "empty_rows", reason, hint)
     return Row("", shown_turns(turns), reference, raw.line, turns, tools=tools)
 
@@ -174,8 +173,8 @@ def _read_turn(turn: Any, raw: RawRow, column: str, use: TurnUse | None) -> Mess
     role = role_of(spelled)
     if role is None:
         roles = ", ".join(sorted(ROLES))
-        reason = f"has an unknown role, {spelled[:40]!r}"
-        raise _TurnRefused(reason, f"rename it to one of {roles}")
+        reason = f"has the unknown role {spelled[:40]!r}"
+        raise _TurnRefused(reason, f"rename the role to one of {roles}")
     read = {role_key, content_key}
     calls = _calls_of(turn, read) if role == "assistant" else ()
     if isinstance(content, list) and (role not in RESULT_ROLES or _has_parts(content)):
@@ -200,7 +199,7 @@ def _read_turn(turn: Any, raw: RawRow, column: str, use: TurnUse | None) -> Mess
 
 def _no_role_or_content() -> _TurnRefused:
     return _TurnRefused(
-        "needs a role and a content, both text", 'write {"role": "user", "content": "..."}'
+        "needs a role and content, both as text", 'write {"role": "user", "content": "..."}'
     )
 
 
@@ -212,7 +211,9 @@ def _content_of(value: Any, role: str, *, has_calls: bool) -> str:
         try:
             return as_json(value)
         except NotReadable as error:
-            raise _TurnRefused(f"has a result that {error}", "write it as text") from error
+            raise _TurnRefused(
+                f"has a tool result that {error}", "write the result as text"
+            ) from error
     raise _no_role_or_content()
 
 
@@ -230,11 +231,13 @@ def _part(part: Any, raw: RawRow, column: str, use: TurnUse | None) -> str:
         raise _no_role_or_content()
     kind = part.get("type")
     if kind not in (None, "text"):
-        reason = f"has a part of type {str(kind)[:40]!r}, and only text is read"
-        raise _TurnRefused(reason, "write its content as text")
+        reason = f"has a part of type {str(kind)[:40]!r}, but only text is supported"
+        raise _TurnRefused(reason, "write the content of the turn as text")
     text = part.get("text")
     if not isinstance(text, str):
-        raise _TurnRefused("has a part without a text", 'write {"type": "text", "text": "..."}')
+        raise _TurnRefused(
+            "has a content part without text", 'write {"type": "text", "text": "..."}'
+        )
     if use is not None and len(part) > 2:
         for key, value in part.items():
             if key not in ("type", "text") and value is not None:
@@ -253,7 +256,7 @@ def _calls_of(turn: dict[str, Any], read: set[str]) -> tuple[ToolCall, ...]:
             return read_calls(value)
         except NotReadable as error:
             hint = 'write {"name": "...", "arguments": {...}}'
-            raise _TurnRefused(f"has {key} that cannot be read: it {error}", hint) from error
+            raise _TurnRefused(f"has {key} that cannot be read: the value {error}", hint) from error
     return ()
 
 

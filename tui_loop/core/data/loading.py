@@ -145,7 +145,7 @@ def load_data(
         train = reading.capped(train, given)
         notices.append(
             f"no eval data given: {len(held)} of {total} rows of {entry_text(data.train)} are held "
-            f"out (seed {data.split_seed})"
+            f"out for evaluation (seed {data.split_seed})"
         )
 
     train = train.pick(sampled_places(len(train), data.max_train_rows, data.split_seed))
@@ -218,11 +218,11 @@ def _columns_not_used(
     if len(lacking) == len(parts):
         name, column = next(iter(lacking.items()))
         raise BadInput(
-            f"data.columns: no source has all of its columns; {name} has no {column!r}",
+            f"data.columns: no source has all of these columns; {name} has no {column!r}",
             f"name the columns of a source: --set data.train.{name}.columns.ROLE=COLUMN",
         )
     return [
-        f"{parts[name].path}: read by its own columns, it has no {column!r} (data.columns)"
+        f"{parts[name].path}: has no column {column!r} (data.columns), so its own columns are used"
         for name, column in lacking.items()
     ]
 
@@ -257,7 +257,7 @@ def _own_columns(own: RowMapping, mapping: RowMapping, name: str) -> list[str]:
     if own == mapping:
         return []
     columns = ", ".join(f"{role} = {column}" for role, column in own.columns.items())
-    return [f"{name}: read by its own columns ({columns})"]
+    return [f"{name}: uses different columns than the training data: {columns}"]
 
 
 def _split_name(config: Config, name: str) -> tuple[str, str]:
@@ -276,7 +276,7 @@ def _mixed_rows(config: Config, split: Split) -> int | None:
     empty = next((name for name in shares if not counts.get(name)), None)
     if empty is not None:
         raise BadInput(
-            f"data.train.{empty}: none of its rows are left for training",
+            f"data.train.{empty}: no rows of this source are left for training",
             "add rows, raise data.max_train_rows, or leave the source out",
         )
     return expected_rows(counts, shares, config.data.stopping_strategy)
@@ -369,7 +369,7 @@ def raw_splits(
     if data.eval is not None and not (isinstance(data.eval, str) and "" in given):
         raise BadInput(
             "a new split is not supported for several sources with their own evaluation data",
-            "give other evaluation rows in data.eval, or unset it to split them off the sources",
+            "name different evaluation data in data.eval, or unset data.eval to hold out rows",
         )
     whole = {name: read(each.path, root, config) for name, each in given.items()}
     evaluated = _eval_parts(whole, config, root, read)
@@ -378,7 +378,7 @@ def raw_splits(
     if "" not in given:
         raise BadInput(
             "a new split is not supported for several sources with their own evaluation splits",
-            "give other evaluation rows in data.eval",
+            "name different evaluation data in data.eval",
         )
     train = split_of_source(whole[""], root, data.train_split, "data.train_split")
     return train, evaluated[""]
@@ -419,7 +419,7 @@ def _unknown_label(row: Row, places: Mapping[str, str]) -> RowRefused:
         row.line,
         "unknown_label",
         f"label {one_line(row.reference, 40)!r} is not in evaluation.labels",
-        "add it to evaluation.labels, or fix the row",
+        "add the label to evaluation.labels, or fix the row",
     )
     error.source = row.source
     return error
@@ -439,5 +439,5 @@ def _labels(
     if untrained:
         names = ", ".join(one_line(label, 40) for label in untrained[:5])
         more = f" and {len(untrained) - 5} more" if len(untrained) > 5 else ""
-        warnings.append(f"held-out labels that are never trained on: {names}{more}")
+        warnings.append(f"held-out labels that no training row has: {names}{more}")
     return (list(explicit) if explicit is not None else sorted(trained | name)), warnings

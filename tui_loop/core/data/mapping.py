@@ -61,12 +61,13 @@ def find_mapping(
     given = dict(columns or {})
     names = _column_names(rows)
     if not names:
-        raise BadInput(f"{where}: its rows have no columns", "give each row a prompt and a reply")
+        raise BadInput(f"{where}: the rows have no columns", "give each row a prompt and a reply")
     for role, column in given.items():
         if column not in names:
             close = get_close_matches(column, set(names) - REJECTED, 1)
             raise BadInput(
-                f"{where}: no column {column!r} (data.columns.{role}); there are {listed(names)}",
+                f"{where}: no column {column!r} (data.columns.{role}); "
+                f"the columns are {listed(names)}",
                 flags({role: close[0] if close else placeholder(role)}),
             )
     shape = shape or _shape_given(given)
@@ -173,7 +174,8 @@ def _chosen_columns(
     Raises BadInput where the user must name the prompt; rejected answers are never suggested.
     """
     chosen, rejected = pair
-    what = f"{where}: {listed(pair)} is preference data, and training uses one answer a row"
+    names_of_pair = " and ".join(one_line(each, 40) for each in pair)
+    what = f"{where}: {names_of_pair} are preference data, but training uses one answer per row"
     if looks_like_turns(rows, chosen):
         starts = {role_of(first) for row in rows if (first := first_role(row, chosen))}
         if starts != {"assistant"}:
@@ -181,13 +183,13 @@ def _chosen_columns(
         if "prompt" in names and looks_like_turns(rows, "prompt"):
             return {"prompt": "prompt", "completion": chosen}
         raise BadInput(
-            f"{what}; {one_line(chosen, 40)} holds turns without their prompt",
-            "write prompt as a list of turns too, or both as text",
+            f"{what}; {one_line(chosen, 40)} has turns without a prompt",
+            "write the prompt as a list of turns too, or write both as text",
         )
     if not looks_like_text(rows, chosen):
         raise BadInput(
-            f"{what}; {described(rows, pair)} is neither text nor a conversation",
-            "write it as text, or as a list of turns",
+            f"{what}; {described(rows, pair)} are neither text nor conversations",
+            "write both as text, or both as lists of turns",
         )
     if "prompt" in names:
         return {"prompt": "prompt", "completion": chosen}
@@ -199,8 +201,8 @@ def _chosen_columns(
     hinted = {"prompt": suggested_prompt(rows, names) or placeholder("prompt")}
     hinted["completion"] = chosen
     raise BadInput(
-        f"{what}: name the prompt, and {one_line(chosen, 40)} is trained on while "
-        f"{one_line(rejected, 40)} is not used; there are {described(rows, names)}",
+        f"{what}. Name the prompt column to train on {one_line(chosen, 40)}; "
+        f"{one_line(rejected, 40)} is not used. The columns are {described(rows, names)}",
         flags(hinted if others else {"text": chosen}),
     )
 
@@ -222,7 +224,7 @@ def _filled(
         found = sampled(rows)
         raise BadInput(
             f"{where}: no column {missing[0]!r} for shape {shape}; "
-            f"there are {described(found, names)}",
+            f"the columns are {described(found, names)}",
             flags({role: suggested_column(role, columns, found, names) for role in missing}),
         )
     if "id" in given:

@@ -61,9 +61,9 @@ def mark_of(raws: Sequence[RawRow], names: Sequence[str], mapping: Mapping) -> s
 def none_good(mark: str, where: str) -> BadInput:
     """Returns the error for a file in which every answer is marked as bad."""
     return BadInput(
-        f"{where}: {one_line(mark, 40)!r} is false in every row, and such answers are not "
+        f"{where}: {one_line(mark, 40)!r} is false in every row, and answers marked false are not "
         "trained on",
-        f"give rows whose {one_line(mark, 40)} is true, or remove the column",
+        f"add rows where {one_line(mark, 40)} is true, or remove the column",
     )
 
 

@@ -96,13 +96,13 @@ def _parsed(path: Path, text: str, parse: Callable[[str], Any]) -> Any:
 
 def _of_llama_factory(path: Path, known: Any, wanted: Sequence[str]) -> Registered:
     if not isinstance(known, dict):
-        raise BadInput(f"{path}: must be an object with data sets by name", "fix the file")
+        raise BadInput(f"{path}: must be a JSON object with data sets by name", "fix the file")
     if not wanted:
         some = ", ".join(one_line(name, 40) for name in list(known)[:_SHOWN])
         more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
         raise BadInput(
             f"{path}: lists {len(known)} data sets: {some}{more}",
-            f"name one, or several with commas: --data {path}#{next(iter(known), 'NAME')}",
+            f"name one, or several separated by commas: --data {path}#{next(iter(known), 'NAME')}",
         )
     sources: dict[str, dict[str, Any]] = {}
     for name in wanted:
@@ -129,11 +129,11 @@ def _llama_factory_source(path: Path, known: Mapping[str, Any], name: str) -> di
         source["path"] = hub
     else:
         location = next((key for key in _LOCATIONS if key in entry), None)
-        problem = f"{location} is not read" if location else "has no file_name or hf_hub_url"
-        raise BadInput(f"{place}: {problem}", "give it a file_name or an hf_hub_url")
+        problem = f"{location} is not supported" if location else "has no file_name or hf_hub_url"
+        raise BadInput(f"{place}: {problem}", "give the data set a file_name or an hf_hub_url")
     for key, hint in (("subset", "set data.subset"), ("folder", "name the file itself")):
         if key in entry:
-            raise BadInput(f"{place}: {key} is not read", hint)
+            raise BadInput(f"{place}: {key} is not supported", hint)
     columns = entry.get("columns")
     is_chat = entry.get("formatting") == "sharegpt"
     roles = _ALPACA
@@ -159,8 +159,8 @@ def _check_turns(field: str, value: Any, *, is_key: bool) -> None:
         is_known = role_of(str(value)) is not None
     if not is_known:
         raise BadInput(
-            f"{field}: turns with {one_line(str(value), 40)!r} are not read",
-            "rename it in the data: role and content, user and assistant",
+            f"{field}: turns with {one_line(str(value), 40)!r} are not supported",
+            "rename it in the data: keys are role and content, roles are user and assistant",
         )
 
 
@@ -168,7 +168,7 @@ def _of_axolotl(path: Path, config: Any, wanted: Sequence[str]) -> Registered:
     block = config.get("datasets") if isinstance(config, dict) else None
     if not isinstance(block, list) or not all(isinstance(each, dict) for each in block):
         raise BadInput(
-            f"{path}: YAML is read as a config of axolotl, and this has no list of datasets",
+            f"{path}: a YAML file must be an axolotl config, but this one has no list of datasets",
             "write rows as JSONL, JSON or CSV",
         )
     sources: dict[str, dict[str, Any]] = {}
@@ -179,12 +179,15 @@ def _of_axolotl(path: Path, config: Any, wanted: Sequence[str]) -> Registered:
     missing = [name for name in wanted if name not in sources]
     if missing:
         raise BadInput(
-            f"{path}: no data set {one_line(missing[0], 40)!r}; there are {', '.join(sources)}",
+            f"{path}: no data set {one_line(missing[0], 40)!r}; "
+            f"the data sets are {', '.join(sources)}",
             f"--data {path}#{next(iter(sources), 'NAME')}",
         )
     chosen = {name: sources[name] for name in wanted} if wanted else sources
     if not chosen:
-        raise BadInput(f"{path}: its list of datasets is empty", "name a config with data sets")
+        raise BadInput(
+            f"{path}: the list of datasets is empty", "name a config that lists data sets"
+        )
     return Registered(chosen, tuple(notes))
 
 
@@ -196,12 +199,14 @@ def _axolotl_source(
     location = files if isinstance(files, str) else entry.get("path")
     if isinstance(files, list):
         if len(files) != 1:
-            raise BadInput(f"{place}: several data_files", "give each of them as a data set")
+            raise BadInput(f"{place}: several data_files", "write each file as a separate data set")
         location = files[0]
     if not isinstance(location, str) or not location:
-        raise BadInput(f"{place}: has no path", "name the file or the hub id")
+        raise BadInput(f"{place}: has no path", "give the path of a file, or a hub id")
     if entry.get("name") is not None:
-        raise BadInput(f"{place}: name, a subset of a hub data set, is not read", "set data.subset")
+        raise BadInput(
+            f"{place}: name (a subset of a hub data set) is not supported", "set data.subset"
+        )
     kind = entry.get("type")
     given = {**entry, **kind} if isinstance(kind, dict) else dict(entry)
     columns = {
@@ -211,7 +216,7 @@ def _axolotl_source(
     }
     if kind == "input_output":
         raise BadInput(
-            f"{place}: template-free rows (type input_output) are not read",
+            f"{place}: template-free rows (type input_output) are not supported",
             "write each row as prompt and completion, or as messages",
         )
     if kind == "chat_template" and "messages" not in columns:
@@ -228,7 +233,7 @@ def _axolotl_source(
         if ignored:
             verb = "is" if len(ignored) == 1 else "are"
             what = " and ".join(ignored)
-            notes.append(f"{place}: {what} {verb} not read; see data.prompt_template")
+            notes.append(f"{place}: {what} {verb} not used; set data.prompt_template instead")
     local = location if os.path.exists(location) else str(path.parent / location)
     source: dict[str, Any] = {"path": local if os.path.exists(local) else location}
     if columns:
@@ -241,8 +246,8 @@ def _split_and_cap(place: str, entry: Mapping[str, Any], cap: str) -> dict[str, 
     split = entry.get("split")
     if isinstance(split, str) and "[" in split:
         raise BadInput(
-            f"{place}: the part {one_line(split, 40)!r} of a split is not read",
-            "cap the rows instead: --set data.train.NAME.max_rows=N",
+            f"{place}: a part of a split, {one_line(split, 40)!r}, is not supported",
+            "limit the rows instead: --set data.train.NAME.max_rows=N",
         )
     if isinstance(split, str):
         found["split"] = split

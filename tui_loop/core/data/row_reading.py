@@ -79,7 +79,7 @@ def read_history(value: Any) -> tuple[Message, ...]:
     for pair in pairs if isinstance(pairs, list) else [pairs]:
         is_pair = isinstance(pair, (list, tuple)) and len(pair) == 2
         if not is_pair or not all(isinstance(text, str) for text in pair):
-            raise NotReadable("is not a list of [question, answer]")
+            raise NotReadable("is not a list of [question, answer] pairs")
         turns += (Message("user", pair[0]), assistant_turn(pair[1]))
     return tuple(turns)
 
@@ -240,7 +240,7 @@ def _answers(raw: RawRow, column: str, where: str) -> Sequence[str]:
 
 
 def _missing(raw: RawRow, column: str, where: str) -> RowRefused:
-    available = ", ".join(one_line(name) for name in raw.values) or "none"
-    reason = f"no column {column!r}; there are {available}"
-    hint = "fix the row or map the columns"
+    available = ", ".join(one_line(name) for name in raw.values) or "no columns"
+    reason = f"no column {column!r}; the row has {available}"
+    hint = "fix the row, or name the columns in data.columns"
     return RowRefused(where, raw.line, "unreadable_rows", reason, hint)

@@ -285,6 +285,6 @@ def _whole(row: Row) -> Row:
 
 def _no_room(folder: os.PathLike[str], error: OSError) -> BadInput:
     return BadInput(
-        f"{folder}: cannot hold the rows: {error.strerror}",
-        "free some space there, or name another folder in TUI_LOOP_CACHE",
+        f"{folder}: cannot store the rows: {error.strerror}",
+        "free some space there, or name a different folder in TUI_LOOP_CACHE",
     )

@@ -88,7 +88,10 @@ def read_text_source(entry: str, root: Path, config: Config) -> Source:
     if not is_text_file(path):
         if os.path.exists(path) or (is_hub_id(entry) and path.suffix != ".parquet"):
             raise NeedsExtra(f"reading {entry}", "train")
-        raise BadInput(f"{path}: no such file", "check the path; it is read from this folder")
+        raise BadInput(
+            f"{path}: no such file",
+            "check the path; relative paths start from the folder above the loops folder",
+        )
     content = read_file(path, read_options(config))
     streamed = [rows for rows in content.splits.values() if isinstance(rows, StreamedRows)]
     if not streamed:
@@ -134,7 +137,7 @@ def split_of_source(source: Source, root: Path, name: str, field: str) -> RawSpl
         )  # only a close match: another split may be the wrong one
         hint = f"--set {field}={close[0] if close else 'SPLIT'}"
         raise BadInput(
-            f"{source.name}: no split {name!r} ({field}); there are {available}",
+            f"{source.name}: no split {name!r} ({field}); the splits are {available}",
             "name the file itself" if field == "data.holdout" else hint,
         )
     return RawSplit(where, source.name, source.splits[name], source.sha256, notes)
@@ -345,9 +348,9 @@ def common_mapping(mappings: Sequence[tuple[str, Mapping]]) -> Mapping:
             for is_text in (True, False)
         )
         raise BadInput(
-            f"data.train: {' and '.join(texts)} has texts, {' and '.join(others)} prompts and "
-            "answers; a run trains on one or the other",
-            f"name the columns of prompt and answer: --set data.train.{texts[0]}.columns.prompt="
-            "COLUMN, or leave the source out",
+            f"data.train: plain text in {' and '.join(texts)}, prompts and answers in "
+            f"{' and '.join(others)}; a run cannot train on both",
+            f"leave a source out, or name the columns of prompt and answer: "
+            f"--set data.train.{texts[0]}.columns.prompt=COLUMN",
         )
     return Mapping("messages" if "messages" in shapes else "prompt_completion", first.columns)

@@ -14,6 +14,7 @@ from tui_loop.core.data.conversations import shown_turns, text_of
 from tui_loop.core.data.row_store import RowView
 from tui_loop.core.data.rows import Mapping, RawRow, Row
 from tui_loop.core.errors import BadInput
+from tui_loop.core.text.figures import counted
 from tui_loop.core.text.secrets import redacted
 
 
@@ -36,9 +37,10 @@ def split_evaluation(
     own = [key for _, key, _, _ in rows.hashes()]
     inputs = list(dict.fromkeys(own))
     if len(inputs) < 2:
+        found = counted(len(inputs), "distinct row")
         raise BadInput(
-            f"{where}: has {len(inputs)} distinct row, too few to hold one out",
-            "add rows, or name held-out data with --eval PATH",
+            f"{where}: has {found}, but at least 2 are needed to hold one out",
+            "add rows, or name evaluation data with --eval PATH",
         )
     count = min(max(1, round(len(inputs) * fraction)), len(inputs) - 1)
     held = set(random.Random(seed).sample(inputs, count))

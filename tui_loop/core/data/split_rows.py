@@ -43,7 +43,7 @@ class SplitRows(msgspec.Struct, frozen=True):
         source = self.sources[name]
         raws = dict(zip(sorted(places), picked(source.raw.rows, sorted(places)), strict=False))
         if len(raws) < len(places):
-            raise BadInput(f"{source.raw.where}: was changed while it was read", "try again")
+            raise BadInput(f"{source.raw.where}: the file changed during reading", "try again")
         for columns in grouping_columns([raws[place] for place in places], source.mapping):
             others = tuple(each for each in columns if not name or each[0] != SOURCE)
             yield ((SOURCE, name), *others) if name else others

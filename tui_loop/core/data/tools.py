@@ -56,7 +56,7 @@ def as_json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise NotReadable("holds values that JSON has no form for") from error
+        raise NotReadable("has values that JSON cannot represent") from error
 
 
 def without_nulls(value: Any) -> Any:
@@ -97,10 +97,10 @@ def _read_call(call: Any) -> ToolCall:
     name = body.get("name") if isinstance(body, dict) else None
     if not isinstance(name, str) or not name:
         raise NotReadable("has a tool call without a name")
-    what = f"has a call of {one_line(name, 40)!r}"
+    what = f"has a call to tool {one_line(name, 40)!r}"
     other = [key for key in body if key not in _OF_CALLS and body[key] is not None]
     if other and body is call:  # OpenAI's form names its call, a bare object may be something else
-        raise NotReadable(f"{what} with a key that is no part of a call, {other[0][:40]!r}")
+        raise NotReadable(f"{what} with the key {other[0][:40]!r}, which a call cannot have")
     value = next((body[key] for key in _ARGUMENTS if body.get(key) is not None), None)
     if value is None and body is call and "arguments" not in call:
         raise NotReadable(f"{what} without arguments")
@@ -174,4 +174,4 @@ def _json_type(text: str) -> tuple[str, bool]:
 
 
 def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is no JSON number")
+    raise ValueError(f"{word} is not a JSON number")

@@ -14,30 +14,31 @@ from tui_loop.core.data.rows import Mapping, RawRow
 _ANYWHERE = {
     **dict.fromkeys(("tools", "functions"), "the model never sees the tools it calls"),
     **dict.fromkeys(
-        ("tool_calls", "function_call"), "the call is dropped, only the text beside it is used"
+        ("tool_calls", "function_call"),
+        "the calls are dropped, and only the text of the turn is used",
     ),
     **dict.fromkeys(
         ("reasoning_content", "reasoning", "thinking"),
-        "the reasoning is dropped, the model learns the answer without it",
+        "the model learns the answers without the reasoning",
     ),
     **dict.fromkeys(
         ("image", "images", "video", "videos", "audio", "audios"), "the model only gets the text"
     ),
-    "tool_call_id": "which call a result answers is dropped",
+    "tool_call_id": "the link from a tool result to its call is dropped",
 }
 _OF_COLUMNS = {
     **_ANYWHERE,
     **dict.fromkeys(("system", "system_prompt"), "the system prompt is dropped"),
     **dict.fromkeys(("history",), "the earlier turns are dropped"),
-    **dict.fromkeys(("context", "documents", "input"), "the prompt does not contain it"),
-    **dict.fromkeys(("choices", "options"), "the prompt does not list them"),
-    **dict.fromkeys(("weight", "weights", "sample_weight"), "all rows count alike"),
+    **dict.fromkeys(("context", "documents", "input"), "the prompts do not contain this text"),
+    **dict.fromkeys(("choices", "options"), "the prompts do not list the choices"),
+    **dict.fromkeys(("weight", "weights", "sample_weight"), "all rows count equally"),
     **dict.fromkeys(
         ("train", "train_on", "loss", "mask", "loss_mask"), "the row is trained on like any other"
     ),
-    **dict.fromkeys(MARKS, "all rows are used alike, whatever it says"),
+    **dict.fromkeys(MARKS, "all rows are used, whatever their label"),
     **{chosen: "the preferred answers are not trained on" for chosen, _ in PAIRS},
-    **dict.fromkeys(REJECTED, "training uses one answer a row, and never a rejected one"),
+    **dict.fromkeys(REJECTED, "training uses one answer per row, and never a rejected one"),
 }
 TRAINING_KEYS = ("weight", "train", "training")
 """Keys of a turn that are 0 or false where it is not trained on."""
@@ -46,18 +47,18 @@ _OF_TURNS = {
     **_ANYWHERE,
     **dict.fromkeys(
         TRAINING_KEYS,
-        "values other than 0, 1, true and false count as 1, and only the assistant's turns are "
+        "values other than 0, 1, true and false count as 1, and only assistant turns are "
         "trained on",
     ),
-    "weights": "all turns count alike",
+    "weights": "all turns count equally",
     **dict.fromkeys(
         ("train_on", "loss", "mask", "loss_mask"), "the turn is trained on like any other"
     ),
     **dict.fromkeys(("train_detail", "training_detail"), "the turn is trained on as a whole"),
-    "name": "who speaks is dropped",
+    "name": "the name of the speaker is dropped",
 }
 _OF_PARTS = dict.fromkeys(TRAINING_KEYS, "the part is trained on like the rest of its turn")
-TEXT_LABEL = "the texts are trained on without it; metric label would make it the answer"
+TEXT_LABEL = "the texts are trained on without the label; with metric label, it becomes the answer"
 
 MEANINGFUL = frozenset(_OF_COLUMNS)
 """Names of columns whose loss changes what a row means."""

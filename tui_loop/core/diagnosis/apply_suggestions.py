@@ -26,8 +26,8 @@ def clash(taken: Sequence[Suggestion], wanted: Suggestion) -> str:
             if ours[name] != theirs[name]:
                 field = name.partition(".")[2]
                 return (
-                    f"it sets {field} to {brief(theirs[name])}, "
-                    f"and what is taken already sets it to {brief(ours[name])}"
+                    f"{field} {brief(theirs[name])} conflicts with {brief(ours[name])} "
+                    "in a selected suggestion"
                 )
     return ""
 

@@ -50,11 +50,12 @@ class Tally(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """Returns `3 of 4 came true in these loops, 1 of them with replicates`, "" without any."""
+        """Returns `3 of 4 such predictions came true in these loops`, "" without any."""
         judged = self.kept + self.broken + self.unclear
         if not judged:
             return ""
-        text = f"{self.kept} of {judged} came true in these loops"
+        such = "such prediction" if judged == 1 else "such predictions"
+        text = f"{self.kept} of {judged} {such} came true in these loops"
         extra = []
         if confirmed := self.counts.get("confirmed", 0):
             extra.append(f"{confirmed} confirmed by replicates")

@@ -132,7 +132,7 @@ def verdict_words(word: str | None) -> tuple[str, str, str]:
     """Returns symbol, short word and sentence of a recorded verdict; an unknown one unchanged."""
     if not word:
         return "", "", ""
-    return VERDICTS.get(word, ("·", word, f"the verdict on the prediction: {word}"))
+    return VERDICTS.get(word, ("·", word, f"verdict on the prediction: {word}"))
 
 
 def kind_words(kind: str) -> str:

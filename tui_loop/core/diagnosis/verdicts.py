@@ -66,7 +66,7 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
     text = f"expected {_range(predicted)}"
     if iteration.error is not None and iteration.error.get("kind") == "diverged":
         step = one_line(str(iteration.error.get("step")), 20)
-        return Verdict("against", f"{text}; it diverged at step {step}", suggestion)
+        return Verdict("against", f"{text}; the run diverged at step {step}", suggestion)
     measured = number(iteration.metrics.get(predicted.metric))
     if measured is None or iteration.state != "finished":
         return None
@@ -80,7 +80,7 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
     word = _word(change, predicted, is_sure=sure)
     sentence = f"{text}, measured {_value(predicted, measured)}: {_told(comparison, predicted)}"
     if not comparison.a and decision.parent:
-        sentence += f" against the base, since {decision.parent} was not evaluated"
+        sentence += f" against the base, since parent {decision.parent} was not evaluated"
     if not sure:
         sentence += f"; {runs_text(comparison)}"
     return Verdict(word, sentence, suggestion, measured)
@@ -121,13 +121,13 @@ def _told(comparison: Comparison, predicted: Prediction) -> str:
         over = examples_of(comparison)
         return f"{figures.points(comparison.interval)} points over {over}"
     over = examples_of(comparison, by_loss=True)
-    return f"{figures.loss_change(comparison.loss)} a token over {over}"
+    return f"{figures.loss_change(comparison.loss)} nats per token over {over}"
 
 
 def _range(predicted: Prediction) -> str:
     low, high = (_value(predicted, value) for value in (predicted.low, predicted.high))
     name = predicted.metric.replace("_", " ")
-    return f"{name} {low} to {high} (from {_value(predicted, predicted.was)})"
+    return f"{name} {low} to {high} (was {_value(predicted, predicted.was)})"
 
 
 def _value(predicted: Prediction, value: float) -> str:

@@ -195,16 +195,19 @@ def annotate(folder: IterationFolder, example: Example, kind: Kind, note: str = 
         raise BadInput("a note needs text", "--note TEXT")
     if len(note.encode("utf-8", "replace")) > NOTE_BYTES:
         raise BadInput(
-            f"the note is longer than {NOTE_BYTES} bytes", "write it into notes.md of the iteration"
+            f"the note is longer than {NOTE_BYTES} bytes",
+            "write long notes into notes.md of the iteration",
         )
     output = redacted(example.output or "") if kind == "accepted" else None
     if kind == "accepted" and example.output is None:
         raise BadInput(
-            f"{folder} has no output of {example.id} to accept",
-            "only evaluations that generate have outputs",
+            f"{folder} has no output of example {example.id} to accept",
+            "only evaluations that generate text record outputs",
         )
     if output is not None and len(output) > OUTPUT_BYTES:
-        raise BadInput("the output is too long to be accepted", "label it ambiguous, with a note")
+        raise BadInput(
+            "the output is too long to be accepted", "mark the example as ambiguous, with a note"
+        )
     annotation = Annotation(
         id=example.id,
         kind=kind,

@@ -20,7 +20,7 @@ from tui_loop.core.examples.view import ExampleView
 CONFUSIONS = 12
 
 STORIES = {
-    Story.FLAKY: "changes back and forth over the iterations",
+    Story.FLAKY: "passed in some iterations and failed in others",
     Story.NEVER_SOLVED: "failed in every iteration",
 }
 
@@ -104,14 +104,17 @@ def term_of(each: Slice) -> str:
 
 
 def slice_words(each: Slice, *, beside_others: bool = True) -> str:
-    """Describes a slice: counts, interval, the most common wrong label, and the other examples."""
+    """Describes a slice: counts, share, the most common wrong label, and the other examples.
+
+    The numbers in brackets are the 95% interval of the share, in percent; a heading says so.
+    """
     text = (
         f"{each.failed} of {each.total} fail, {100 * each.share:.0f}% "
         f"({100 * each.low:.0f} to {100 * each.high:.0f})"
     )
     if each.said:
         name, count = each.said[0]
-        text += f"; {count} as {name or 'no label'}"
+        text += f"; {count} answered {name}" if name else f"; {count} without a label"
     if each.elsewhere_total and beside_others:
         text += f"; elsewhere {each.elsewhere_failed} of {each.elsewhere_total}"
     if each.is_weak:

@@ -38,7 +38,7 @@ def call_causes(comparison: OutputComparison, output: ParsedOutput) -> list[Caus
 
 def _broken(comparison: OutputComparison) -> CauseEvidence:
     if comparison.example.truncated:
-        text = f"stopped at {limit_of(comparison.measured)}, within a call"
+        text = f"stopped at {limit_of(comparison.measured)}, in the middle of a call"
         return CauseEvidence(Cause.TRUNCATED_OUTPUT, text)
     text = f"a call cannot be parsed: {quoted(comparison.output)}"
     return CauseEvidence(Cause.INVALID_CALL, text)
@@ -46,7 +46,7 @@ def _broken(comparison: OutputComparison) -> CauseEvidence:
 
 def _no_call(comparison: OutputComparison, reference: ParsedOutput) -> str:
     wanted = _names(call.name for call in reference.calls)
-    return f"no call in the output, reference {wanted}: {quoted(comparison.output)}"
+    return f"no call in the output, the reference calls {wanted}: {quoted(comparison.output)}"
 
 
 def _starts_right(output: ParsedOutput, reference: ParsedOutput) -> bool:
@@ -73,14 +73,15 @@ def _wrong_tool(
     extra, missing = list((called - wanted).elements()), list((wanted - called).elements())
     if not extra and not missing:
         return None
+    calls = count(len(reference.calls), "call")
     if not reference.calls:
-        text = f"calls {_names(extra)}, reference none"
+        text = f"calls {_names(extra)}, the reference has no call"
     elif extra and missing:
-        text = f"calls {_names(extra)}, reference {_names(missing)}"
+        text = f"calls {_names(extra)} instead of {_names(missing)}"
     elif missing:
-        text = f"{_names(missing)} not called, reference {count(len(reference.calls), 'call')}"
+        text = f"does not call {_names(missing)}; the reference has {calls}"
     else:
-        text = f"also calls {_names(extra)}, reference {count(len(reference.calls), 'call')}"
+        text = f"also calls {_names(extra)}; the reference has {calls}"
     return CauseEvidence(Cause.WRONG_TOOL, text)
 
 
@@ -100,13 +101,13 @@ def _wrong_argument(wrong: list[ParsedCall], due: list[ParsedCall]) -> CauseEvid
     name, path, value, expected = differences[0]
     text = f"{one_line(f'{name}: {path}', 2 * _SHOWN)}"
     if value is _MISSING:
-        text += f" is missing, reference {_shown(expected)}"
+        text += f" is missing; the reference has {_shown(expected)}"
     elif expected is _MISSING:
-        text += f" is {_shown(value)}, not in the reference"
+        text += f" is {_shown(value)}, but the reference has no such argument"
     else:
-        text += f" is {_shown(value)}, reference {_shown(expected)}"
+        text += f" is {_shown(value)} instead of {_shown(expected)}"
     if len(differences) > 1:
-        text += f"; {len(differences) - 1} more"
+        text += f"; {count(len(differences) - 1, 'more difference')}"
     return CauseEvidence(Cause.WRONG_ARGUMENT, text)
 
 

@@ -180,7 +180,7 @@ def _of_calls(comparison: OutputComparison) -> list[CauseEvidence]:
             found.append(CauseEvidence(Cause.TRUNCATED_OUTPUT, _cut(comparison, is_start=False)))
     causes = [each for each in found if each is not None]
     return causes or [
-        CauseEvidence(Cause.WRONG_CONTENT, "the recorded score differs from its calls")
+        CauseEvidence(Cause.WRONG_CONTENT, "the recorded score does not match the calls")
     ]
 
 
@@ -194,13 +194,13 @@ def _emptiness(comparison: OutputComparison) -> str | None:
         return None
     bare = "".join(sign for sign in output if sign.isprintable() and not sign.isspace())
     if not bare:
-        text = f"nothing but white space in {count(tokens, 'token')}" if tokens else None
-        return text or "the model stopped at once"
+        text = f"only white space ({count(tokens, 'token')})" if tokens else None
+        return text or "the model stopped immediately"
     if bare.strip(".,:;!?'\"`*_-…()") or not any(
         sign.isalnum() for sign in comparison.normal_reference
     ):
         return None
-    return f"nothing but punctuation: {quoted(bare)}"
+    return f"only punctuation: {quoted(bare)}"
 
 
 def _repetition(comparison: OutputComparison) -> CauseEvidence | None:
@@ -219,7 +219,7 @@ def _refusal(comparison: OutputComparison) -> CauseEvidence | None:
     begin = refusal_in(comparison.normal_output)
     if begin is None or refuses(comparison.normal_reference):
         return None
-    return CauseEvidence(Cause.REFUSAL, f"begins as a refusal: {quoted(begin)}")
+    return CauseEvidence(Cause.REFUSAL, f"begins with a refusal: {quoted(begin)}")
 
 
 def _cut(comparison: OutputComparison, is_start: bool) -> str:
@@ -228,7 +228,7 @@ def _cut(comparison: OutputComparison, is_start: bool) -> str:
         return f"{text}, correct up to there"
     limit, long = comparison.measured.max_new_tokens, comparison.example.supervised_tokens
     if limit is not None and long > limit + 1:
-        return f"{text}; the reference alone has {long}"
+        return f"{text}; the reference has {count(long, 'token')}"
     return text
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from tui_loop.core.data.rows import Row
 from tui_loop.core.record.structs import Example
+from tui_loop.core.text.figures import counted
 
 AT_MOST = 64
 """The most rows of either kind."""
@@ -59,11 +60,12 @@ def choose_first_rows(
 
 def first_outputs_text(parent: int, first: FirstRows, passing: frozenset[int]) -> str:
     """Returns the result as a log message; `passing`: the indices that pass now."""
-    name = "the base" if parent == 0 else str(parent)
-    text = f"of {len(first.failed)} that {name} failed {len(passing & set(first.failed))} pass now"
+    name = "the base" if parent == 0 else f"iteration {parent}"
+    fixed = len(passing & set(first.failed))
+    text = f"{fixed} of {counted(len(first.failed), 'example')} that {name} failed now pass"
     if first.passed:
         still = len(passing & set(first.passed))
-        text += f", of {len(first.passed)} that it passed {still} still do"
+        text += f", {still} of {len(first.passed)} that {name} passed still pass"
     return f"first outputs: {text} (a subset, not the score)"
 
 

@@ -223,7 +223,7 @@ def _unknown_column(values: tuple[str, ...], view: ExampleView) -> str:
     if not missing:
         return ""
     known = f"columns are {_some(columns)}" if columns else "the examples have none"
-    return f"no column is called {one_line(missing[0], 40)}; {known}"
+    return f"there is no column {one_line(missing[0], 40)}; {known}"
 
 
 def _some(names: Set[str]) -> str:

@@ -60,12 +60,14 @@ def number_elsewhere(output: str, reference: str) -> str | None:
     if _NUMBER.search(body, first.end()) is None:
         written = first.group()[:40]
         is_right = _is_value(body, first.span(), expected, unit)
-        return f"its only number is the right one, written {written!r}" if is_right else None
+        return (
+            f"the only number is correct, but in another format: {written!r}" if is_right else None
+        )
     for place, pattern in (("is marked as the answer", _MARKED), ("is at the start", _START)):
         found = pattern.search(body) if pattern is _MARKED else pattern.match(body)
         if found and _is_value(body, found.span(1), expected, unit):
             last = _NUMBER.findall(body)[-1]
-            return f"the right number {place}, {last[:40]} comes last"
+            return f"the right number {place}, but the last number is {last[:40]}"
     return None
 
 
@@ -84,7 +86,7 @@ def date_elsewhere(output: str, reference: str) -> str | None:
         if date != expected or number == _MOST_DATES or is_denied(output, *match.span()):
             return None
         written = written or match.group()
-    return None if written is None else f"the same date, written {written[:40]!r}"
+    return None if written is None else f"the right date, but in another format: {written[:40]!r}"
 
 
 def json_in_text(output: str, reference: str | None) -> str | None:
@@ -107,7 +109,7 @@ def json_in_text(output: str, reference: str | None) -> str | None:
         return "the same values, but single quotes or extra commas make it invalid JSON"
     first = _first_value(body, start)
     if first is not None and len(first) < len(inner) and _equals(first, reference):
-        return f"starts with the same JSON, then {len(body) - start - len(first)} more characters"
+        return f"the same JSON, followed by {len(body) - start - len(first)} more characters"
     return None
 
 

@@ -95,7 +95,7 @@ def content_cause(comparison: OutputComparison) -> CauseEvidence | None:
 def describe_wrong_content(comparison: OutputComparison) -> str:
     """Describes a wrong output without a named cause, in terms of the metric."""
     if refusal_in(comparison.normal_output) and refuses(comparison.normal_reference):
-        return f"refuses as the reference does, in other words: {quoted(comparison.output)}"
+        return f"refuses like the reference, in different words: {quoted(comparison.output)}"
     return _describe_difference(comparison)
 
 
@@ -188,7 +188,7 @@ def _differs_in_punctuation(comparison: OutputComparison) -> CauseEvidence | Non
     if not normal_same_but_for_signs(comparison.normal_output, comparison.normal_reference):
         return None
     how = (
-        "comparison or white space"
+        "letter case, spacing or a final period"
         if comparison.normal_output == comparison.normal_reference
         else "punctuation or spacing"
     )
@@ -224,17 +224,17 @@ def _several_labels(comparison: OutputComparison, others: list[str]) -> CauseEvi
     if len(others) >= _FEW:
         wanted = one_line(comparison.reference, _SHOWN)
         return CauseEvidence(
-            Cause.WRONG_LABEL, f"names {len(others) + 1} labels, reference {wanted} alone"
+            Cause.WRONG_LABEL, f"names {len(others) + 1} labels; the reference is {wanted} alone"
         )
     text = ", ".join(one_line(each, _SHOWN) for each in others)
-    return CauseEvidence(Cause.FORMAT, f"names the right label, and also {text}")
+    return CauseEvidence(Cause.FORMAT, f"names the right label, but also {text}")
 
 
 def _near_miss(comparison: OutputComparison) -> CauseEvidence | None:
     distance = _distance(comparison, comparison.normal_output)
     if distance is not None:
         of = min(len(comparison.normal_reference), COMPARED)
-        text = f"edit distance {distance} of {of} characters: {quoted(comparison.output)}"
+        text = f"edit distance {distance} in {of} characters: {quoted(comparison.output)}"
         return CauseEvidence(Cause.NEAR_MISS, text)
     first, _, rest = comparison.output.strip().partition("\n")
     if not rest:
@@ -246,7 +246,8 @@ def _near_miss(comparison: OutputComparison) -> CauseEvidence | None:
     if distance is None:
         return None
     text = (
-        f"edit distance {distance} of {len(comparison.normal_reference)} in line 1: {quoted(first)}"
+        f"edit distance {distance} in {len(comparison.normal_reference)} characters of line 1: "
+        f"{quoted(first)}"
     )
     return CauseEvidence(Cause.NEAR_MISS, text)
 
@@ -304,8 +305,8 @@ def _wrong_number(comparison: OutputComparison) -> str:
     number, right = last_number(comparison.output), _number(comparison.reference)
     wanted = quoted(comparison.reference if right is None else str(right))[1:-1]
     if number is None:
-        return f"no number in the output, reference {wanted}"
-    return f"its last number is {one_line(str(number), _SHOWN)}, reference {wanted}"
+        return f"no number in the output; the reference is {wanted}"
+    return f"the last number is {one_line(str(number), _SHOWN)} instead of {wanted}"
 
 
 @lru_cache(maxsize=1024)

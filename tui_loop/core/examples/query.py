@@ -154,10 +154,11 @@ def _checked(key: str, values: tuple[str, ...], term: str) -> tuple[str, ...]:
                 close = difflib.get_close_matches(value, STATES, n=1)
                 guess = f", did you mean {close[0]}?" if close else ""
                 raise BadInput(
-                    f"filter: is:{value}: no such state{guess}", f"one of {', '.join(STATES)}"
+                    f"filter: is:{value}: no such state{guess}",
+                    f"choose one of {', '.join(STATES)}",
                 )
     if key == "column" and not all("=" in value for value in values):
-        raise BadInput(f"filter: {term}: has no value", "for example column:source=web")
+        raise BadInput(f"filter: {term}: the value is missing", "for example column:source=web")
     if key == "cause":
         return tuple(_cause(value.casefold(), term) for value in values)
     return tuple(value.casefold() for value in values)
@@ -170,7 +171,7 @@ def _cause(value: str, term: str) -> str:
         return names[_joined(value)]
     close = difflib.get_close_matches(_joined(value), names, n=1)
     guess = f", did you mean {close[0]}?" if close else ""
-    raise BadInput(f"filter: {term}: no such cause{guess}", f"one of {', '.join(names)}")
+    raise BadInput(f"filter: {term}: no such cause{guess}", f"choose one of {', '.join(names)}")
 
 
 def _joined(words: str) -> str:

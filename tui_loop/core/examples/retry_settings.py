@@ -37,7 +37,7 @@ def check_settings(settings: Sequence[str], allowed: tuple[str, ...]) -> None:
         name = full_name(setting.partition("=")[0].strip())
         if not name.startswith(allowed):
             names = ", ".join(each + "*" if each.endswith(".") else each for each in allowed)
-            raise BadInput(f"{name}: has no effect here", f"allowed: {names}")
+            raise BadInput(f"{name}: this setting has no effect here", f"allowed: {names}")
 
 
 def passing(retried: Sequence[Retried]) -> int:

@@ -168,11 +168,11 @@ def _disagreement(given: list[tuple[Example, str]], measured: Measured) -> str |
         each.kind in _NO_ANSWER for each in causes_of(agreeing[-1], measured)
     ):
         return None
-    text = f"{times} of {len(given)} iterations that answered say '{one_line(answer, _SHOWN)}'"
+    text = f"{times} of {len(given)} iterations that answered predict '{one_line(answer, _SHOWN)}'"
     reference = one_line(agreeing[-1].reference, _SHOWN)
     if not chances:
-        return f"{text}, none says '{reference}'"
-    return f"{text}; they give '{reference}' {_percent(median(chances))}"
+        return f"{text}, none predicts '{reference}'"
+    return f"{text}; they give '{reference}' a probability of {_percent(median(chances))}"
 
 
 def _chance(row: Example) -> float | None:
@@ -268,7 +268,7 @@ def training_rows(folder: IterationFolder, read: ReadSource = read_text_source) 
     config, recorded = folder.read_config(), folder.read_splits().get("train")
     entry, root = config.data.train, folder.loop.root
     if not entry:
-        raise BadInput(f"{folder}: its config names no training data", "choose another iteration")
+        raise BadInput(f"{folder}: the config names no training data", "choose another iteration")
     files = row_files(entry, root)
     for source, name in files.entries.items():
         path = resolved(name, root)
@@ -298,7 +298,7 @@ def _load(config: Config, root: Path, read: ReadSource) -> LoadedData:
 
 def _notice(folder: IterationFolder, recorded: Split | None, found: Split) -> str:
     if folder.number == 0:
-        return f"{folder} is the untouched base: these rows are what its loop trains on"
+        return f"{folder} is the untouched base: these are the training rows of the loop"
     if recorded is None or (recorded.sha256 is None and recorded.digest is None):
         return f"the record does not say which version of {found.path} was used in training"
     is_same_file = recorded.sha256 is not None and recorded.sha256 == found.sha256

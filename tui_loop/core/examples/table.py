@@ -303,7 +303,7 @@ class ExampleTable(Sequence[Example]):
     def _read(self, at: int) -> Example:
         row = codec.decoded(self._decoder, self._line(at), f"{self._path}, row {at + 1}")
         if row.id != self.ids[at]:
-            raise BadInput(f"{self._path} has changed while it was read", "try again")
+            raise BadInput(f"{self._path} changed while it was being read", "try again")
         return row
 
     def _line(self, at: int) -> bytes:

@@ -134,11 +134,12 @@ class TrainingIndex:
         """Returns what training has for an example with this input and reference."""
         found = self.nearest(text, max(1, k))
         if not found:
-            return Answer(f"{NOTHING}: no training row shares a word with it", True, [])
+            return Answer(f"{NOTHING}: none shares a word with this input", True, [])
         if self.has_labels and not self.trained_on(reference):
             sentence = (
-                f"{NOTHING}: no training row is labelled {_named(reference)}; "
-                f"the nearest ({found[0].similarity:.2f}) says {_named(found[0].row.reference)}"
+                f"{NOTHING}: none is labelled {_named(reference)}; "
+                f"the nearest (similarity {found[0].similarity:.2f}) is labelled "
+                f"{_named(found[0].row.reference)}"
             )
             return Answer(sentence, True, found[:k])
         same = next(iter(self.nearest(text, 1, reference)), None) if self.has_labels else None
@@ -147,24 +148,28 @@ class TrainingIndex:
         return Answer(sentence, is_new, found[:k], same)
 
     def _far(self, best: Neighbour) -> str:
-        text = f"{NOTHING}: the nearest of {len(self.rows)} training rows has similarity "
+        text = f"{NOTHING}: the nearest of {len(self.rows)} has similarity "
         text += f"{best.similarity:.2f}"
         if self.usual is None:
             return text
-        return f"{text} (training rows have {self.usual:.2f} to each other)"
+        return f"{text} (typical between training rows: {self.usual:.2f})"
 
     def _near(self, text: str, reference: str, best: Neighbour, same: Neighbour | None) -> str:
         is_same = words_of(text) == words_of(best.row.input_text)
-        message = "the same input was" if is_same else "something similar was"
-        message += f" trained on ({best.similarity:.2f})"
+        message = f"the nearest training row has similarity {best.similarity:.2f}"
+        if is_same:
+            message = f"a training row has the same input (similarity {best.similarity:.2f})"
         if not self.has_labels:
             return message
-        message += f"; it says {_named(best.row.reference)}"
+        message += f"; its label is {_named(best.row.reference)}"
         if normalised(best.row.reference) == normalised(reference):
             return f"{message}, too"
         if same is None:
-            return f"{message}, and nothing that says {_named(reference)} shares a word with it"
-        return f"{message}; the nearest that says {_named(reference)} is at {same.similarity:.2f}"
+            return f"{message}; no row labelled {_named(reference)} shares a word with this input"
+        return (
+            f"{message}; the nearest row labelled {_named(reference)} has similarity "
+            f"{same.similarity:.2f}"
+        )
 
     def _candidates(
         self, query: dict[str, float], count: int, among: frozenset[int] | None
@@ -238,7 +243,7 @@ class TrainingIndex:
         return known
 
 
-NOTHING = "nothing similar was trained on"
+NOTHING = "no similar training row"
 
 _MARK = "\0"
 """Marks trigrams, since no word contains it."""

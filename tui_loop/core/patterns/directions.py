@@ -34,8 +34,8 @@ from tui_loop.core.stats import wilson
 
 RESULTS: dict[Result, str] = {
     "helped": "helped",
-    "same": "made no difference that could be seen",
-    "worse": "made it worse",
+    "same": "showed no difference",
+    "worse": "made the result worse",
 }
 MAX_LISTED = 3
 """Up to this many changes of a field are listed one by one."""
@@ -167,8 +167,8 @@ def _pattern(tried: Tried) -> Pattern:
     weight = weight_of(max(helped, total - helped), total, configs)
     sentence = f"{word} {label}{_results_text(tried, base_words(first.trial), weight)}"
     if tried.with_replicates:
-        of_them = f"{tried.with_replicates} of them " if total > 1 else ""
-        sentence += f"; {of_them}judged with replicates"
+        tries = f" in {tried.with_replicates} of the tries" if total > 1 else ""
+        sentence += f"; both configs have replicates{tries}"
     return Pattern(
         kind="direction",
         outcome="helped",
@@ -195,18 +195,18 @@ def short_text(side: Side, moves: Sequence[Move]) -> str:
     helped = sum(each.result == "helped" for each in moves)
     pair = f"{shown(moves[0].was)} → {shown(moves[0].value)}"
     if len(moves) == 1:
-        return f"{pair}: {RESULTS[moves[0].result]}, once, on this base"
-    subject = {"up": "raising it", "down": "lowering it"}.get(side, pair)
-    return f"{subject}: helped {helped} of {len(moves)} times on this base"
+        return f"{pair}: tried once on this base, {RESULTS[moves[0].result]}"
+    subject = {"up": "higher values", "down": "lower values"}.get(side, f"{pair}:")
+    return f"{subject} helped {helped} of {len(moves)} times on this base"
 
 
 def _results_text(tried: Tried, base: str, weight: Weight) -> str:
     changes, helped = tried.changes, tried.count("helped")
     diverged = sum(each.trial.ended == "diverged" for each in changes)
     if len(changes) == 1:
-        what = "made it diverge" if diverged else RESULTS[changes[0].result]
+        what = "made the run diverge" if diverged else RESULTS[changes[0].result]
         return f" {_pair(changes[0])} was tried once on {base} and {what}"
-    counted = f"{helped} of {len(changes)} changes"
+    counted = f"{helped} of {len(changes)} tries"
     if weight == "law" and not helped:
         text = f" never helped on {base} ({counted})"
     else:
@@ -232,10 +232,14 @@ def _pair(change: Change) -> str:
 
 
 def _range(changes: Sequence[Change]) -> str:
-    """Returns `from 8 to 64`: the range of the changes."""
+    """Returns `values from 8 to 64`: the range of the changes."""
     values = sorted(v for each in changes for v in (each.was, each.value))
     least, most = shown(values[0]), shown(values[-1])
-    return f"from {least} to {most}" if changes[0].side == "up" else f"from {most} to {least}"
+    return (
+        f"values from {least} to {most}"
+        if changes[0].side == "up"
+        else f"values from {most} to {least}"
+    )
 
 
 SURE_WIDTHS = 2.5

@@ -67,7 +67,7 @@ OUTCOME_RULES = (
     OutcomeRule(
         "no better",
         no_better,
-        "came out no better than the base",
+        "ended no better than the base",
         (
             (RATE, "down"),
             (RATE, "up"),
@@ -150,8 +150,9 @@ def _threshold_pattern(rule: OutcomeRule, field: str, side: Side, cut: _Cut) -> 
     edge = f"{shown(cut.value)} or {'more' if side == 'up' else 'less'}"
     often = how_often(hits, total)
     configs = len({each.trial.settings for each in cut.beyond})
-    text = f"{rule.verb} {often if often == 'once' else f'in {often} runs'}"
-    one_config = "; all of them are runs of one config" if configs == 1 < total else ""
+    times = often if total == 1 else f"{often} times"
+    text = f"the one run {rule.verb}" if total == 1 else f"{often} runs {rule.verb}"
+    one_config = "; all these runs have the same config" if configs == 1 < total else ""
     low, high = wilson(hits, total)
     return Pattern(
         kind="threshold",
@@ -159,9 +160,9 @@ def _threshold_pattern(rule: OutcomeRule, field: str, side: Side, cut: _Cut) -> 
         field=field,
         base=first.base,
         is_lora=first.is_lora,
-        sentence=f"{field.partition('.')[2]} of {edge} {text} on {base_words(first)}; "
+        sentence=f"at {field.partition('.')[2]} {edge}, {text} on {base_words(first)}; "
         f"{_other_side(side, cut.before)}{one_config}",
-        short=f"at {edge}: {SHORT_WORDS[rule.outcome]} {often} on this base",
+        short=f"at {edge}: {SHORT_WORDS[rule.outcome]} {times} on this base",
         count=hits,
         total=total,
         low=low,
@@ -176,13 +177,15 @@ def _threshold_pattern(rule: OutcomeRule, field: str, side: Side, cut: _Cut) -> 
 
 def _other_side(side: Side, before: Sequence[_Judged]) -> str:
     if not before:
-        return f"nothing {'lower' if side == 'up' else 'higher'} was tried"
+        return f"no {'lower' if side == 'up' else 'higher'} value was tried"
     values, hits = [each.value for each in before], _hits(before)
-    which = "less" if side == "up" else "more"
+    which = "lower" if side == "up" else "higher"
     nearest = shown(max(values) if side == "up" else min(values))
     if len(before) == 1:
-        return f"the one run with {which}, {nearest}, {'did too' if hits else 'did not'}"
-    return f"{hits or 'none'} of the {len(before)} runs with {which} did ({nearest} is the nearest)"
+        return f"the one run with a {which} value ({nearest}) {'did too' if hits else 'did not'}"
+    return (
+        f"{hits or 'none'} of the {len(before)} runs with {which} values did (nearest: {nearest})"
+    )
 
 
 def _with_others(pattern: Pattern, found: Sequence[Pattern]) -> Pattern:
@@ -196,7 +199,7 @@ def _with_others(pattern: Pattern, found: Sequence[Pattern]) -> Pattern:
     )
     if not same:
         return pattern
-    text = f"the same runs stand out by {' and '.join(same)}"
+    text = f"the same runs also differ in {' and '.join(same)}"
     return msgspec.structs.replace(pattern, otherwise=text)
 
 
@@ -269,9 +272,9 @@ def _shared_pattern(name: str, best: list[list[Trial]], rest: list[list[Trial]])
         is_lora=first.is_lora,
         sentence=(
             f"{whose} of {where} on {base_words(first)} {all_had} {label} {had}; also tried: "
-            f"{tried} (by chance they would share it {100 * chance:.0f}% of the time)"
+            f"{tried} (probability by chance: {100 * chance:.0f}%)"
         ),
-        short=f"the best {f'{count} of {total}' if count > 1 else f'of {total}'} here had {had}",
+        short=f"the best {f'{count} of {total}' if count > 1 else f'of {total}'} configs had {had}",
         count=count,
         total=count,
         low=share[0],

@@ -35,7 +35,7 @@ _MARKER = re.compile(
 )
 """The markers that begin a turn in common chat templates."""
 
-_WRITE = "write it into the prompts or turns, or remove it if it does not matter"
+_WRITE = "add its content to the prompts or turns, or remove it if it is not needed"
 
 
 def column_findings(data: LoadedData) -> list[CheckResult]:
@@ -53,9 +53,9 @@ def column_findings(data: LoadedData) -> list[CheckResult]:
             findings.append(
                 warning(
                     CheckKind.PREFERENCE_DATA,
-                    f"preference data: trained on {one_line(chosen, NAME_LENGTH)}; "
+                    f"preference data: {one_line(chosen, NAME_LENGTH)} is trained on, and "
                     f"{one_line(rejected, NAME_LENGTH)} is not used",
-                    "if the rejected answers should count, train with a method such as DPO",
+                    "to learn from rejected answers too, use a tool with preference training (DPO)",
                     count=_count(places),
                 )
             )
@@ -63,9 +63,9 @@ def column_findings(data: LoadedData) -> list[CheckResult]:
             findings.append(
                 info(
                     CheckKind.UNUSED_COLUMNS,
-                    f"{one_line(name, NAME_LENGTH)} is not used: {one_line(same, NAME_LENGTH)}, "
-                    "the answer, says the same",
-                    f"--set data.columns.completion={name} trains on it instead",
+                    f"{one_line(name, NAME_LENGTH)} is not used: it has the same information as "
+                    f"the answer, {one_line(same, NAME_LENGTH)}",
+                    f"to train on {name} instead: --set data.columns.completion={name}",
                 )
             )
         elif has_value and (meaning := meaning_of(name, data.mapping.shape)):
@@ -86,16 +86,16 @@ def _warning(
         counts = [counted(each.zeros, _of(split, what, data)) for split, each in zeros]
         count = sum(each.zeros for _, each in zeros)
         message += (
-            f"; {' and '.join(counts)} with 0 or false there {'is' if count == 1 else 'are'} used "
-            "like the others"
+            f"; {' and '.join(counts)} with the value 0 or false {'is' if count == 1 else 'are'} "
+            "used like the others"
         )
         if zeros[0][0] != "holdout":  # only counts are shown for the holdout
             message += f", the first in line {zeros[0][1].line}"
     hint = _WRITE
     if is_key and name.rpartition("[].")[2].lower() in TRAINING_KEYS:
-        hint = "write 0 or 1, or remove it"
+        hint = "write 0 or 1, or remove the key"
     elif meaning == TEXT_LABEL:
-        hint = "--set evaluation.metric=label, or remove it"
+        hint = "--set evaluation.metric=label, or remove the column"
     elif zeros:
         hint = f"remove the {'turns' if is_key else 'rows'} that should not be trained on"
     kind = CheckKind.UNUSED_KEYS if is_key else CheckKind.UNUSED_COLUMNS
@@ -113,7 +113,7 @@ def _quiet(
     others = [f"{each} (not unique)" if each == id_column else each for each in others]
     parts = (
         ("not used: ", others),
-        ("not trained on, but used to group held-out rows: ", grouping),
+        ("used only to group held-out rows: ", grouping),
         ("empty: ", empty),
     )
     texts = [what + listed(each, MOST_NAMES) for what, each in parts if each]
@@ -138,8 +138,8 @@ def _left_out(data: LoadedData) -> Iterator[CheckResult]:
             yield warning(
                 CheckKind.PREFERENCE_DATA,
                 f"preference data: {use.left_out:,} of {counted(total, _of(split, 'row', data))} "
-                f"{'is' if use.left_out == 1 else 'are'} left out, since "
-                f"{one_line(use.mark or '', NAME_LENGTH)} is false there",
+                f"{'is' if use.left_out == 1 else 'are'} left out because "
+                f"{one_line(use.mark or '', NAME_LENGTH)} is false",
                 "remove the column if it does not mark good answers",
                 count=use.left_out,
             )
@@ -155,9 +155,9 @@ def _calls(data: LoadedData) -> Iterator[CheckResult]:
         roles = [f"{role} ({counted(count, 'row')})" for role, count in rows.items()]
         yield warning(
             CheckKind.TOOL_CALLS,
-            f"turns of {' and '.join(roles)} are read as plain text of the assistant: they are "
-            "not the JSON of a call",
-            'write {"name": "...", "arguments": {...}}, or a list of those',
+            f"turns with the role {' and '.join(roles)} are read as plain assistant text: they are "
+            "not tool calls in JSON",
+            'write {"name": "...", "arguments": {...}}, or a list of such calls',
             count=max(rows.values()),
         )
 
@@ -172,7 +172,8 @@ def _nans(data: LoadedData) -> Iterator[CheckResult]:
         ]
         yield info(
             CheckKind.UNUSED_COLUMNS,
-            f'"nan" in {one_line(name, NAME_LENGTH)} is read as no value: {" and ".join(counts)}',
+            f'"nan" in {one_line(name, NAME_LENGTH)} is read as a missing value: '
+            f"{' and '.join(counts)}",
             count=sum(use.nans.get(name, 0) for use in data.use.values()),
         )
 
@@ -189,8 +190,8 @@ def _own_system(data: LoadedData) -> Iterator[CheckResult]:
         yield warning(
             CheckKind.UNUSED_COLUMNS,
             f"{one_line(column, NAME_LENGTH)} is not used in {' and '.join(counts)}, whose turns "
-            "have another system turn of their own",
-            "keep one of the two",
+            "have a different system prompt",
+            "keep one of the two system prompts",
             count=sum(use.own_system for use in data.use.values()),
         )
 
@@ -212,24 +213,23 @@ def _rendered(data: LoadedData) -> Iterator[CheckResult]:
         yield warning(
             CheckKind.RENDERED_TEXT,
             f"{of_all(count, sum(map(len, parts.values())), 'rows')} "
-            f"{'holds' if count == 1 else 'hold'} a rendered chat template ({marker[0]}): the "
-            "turns of users are trained on too",
-            "give the rows as messages, then the model's template is applied and only the "
-            "assistant's turns are trained on",
+            f"{'contains' if count == 1 else 'contain'} a rendered chat template ({marker[0]}): "
+            "user turns are trained on too",
+            "give the rows as messages: the model's template is then applied, and only assistant "
+            "turns are trained on",
             count=count,
             rows=evidence(shown(split, row) for split, rows in found.items() for row in rows),
         )
 
 
 def _share(places: list[tuple[str, Unused]], data: LoadedData) -> str:
-    """Returns `24 of 24 rows have it`, for each split with a file of its own."""
+    """Returns `in 24 of 24 rows`, for each split with a file of its own."""
     counts = [
         f"{each.rows:,} of {counted(data.use[split].rows, _of(split, 'row', data))}"
         for split, each in places
         if each.rows
     ]
-    have = "has" if _count(places) == 1 else "have"
-    return f"{' and '.join(counts)} {have} it"
+    return f"in {' and '.join(counts)}"
 
 
 def _of(split: str, what: str, data: LoadedData) -> str:

@@ -40,7 +40,7 @@ def check_metric(config: Config, data: LoadedData) -> list[CheckResult]:
     """Returns an error where outputs cannot be scored: no prompts, or a pattern that is slow."""
     metric = config.evaluation.metric
     if data.mapping.shape == "text" and metric != NO_METRIC:
-        message = f"evaluation.metric: {metric} needs prompts, and plain text has none"
+        message = f"evaluation.metric: {metric} needs prompts, but plain text has none"
         return [error(CheckKind.CONFIG, message, "--set evaluation.metric=none")]
     if metric == "regex":
         return _try_pattern(config.evaluation.pattern, data.eval[:REFERENCES_TRIED])
@@ -58,7 +58,7 @@ def _try_pattern(pattern: str | None, rows: Sequence[Row]) -> list[CheckResult]:
         try:
             scorer.score(row.reference, row.reference)
         except BadInput as fault:
-            message = f"{fault.message} (on the reference in {row.place})"
+            message = f"{fault.message} (in the reference of {row.place})"
             return [error(CheckKind.CONFIG, message, fault.hint, rows=(shown("eval", row),))]
     return []
 
@@ -81,7 +81,7 @@ def check_data(data: LoadedData, refused: Refused | None = None) -> list[CheckRe
     findings += leaked_rows(data)
     findings += [warning(CheckKind.UNTRAINED_LABELS, text) for text in data.warnings]
     if text := few_eval_rows(len(data.eval)):
-        hint = "hold out more rows, or expect coarse scores"
+        hint = "hold out more rows, or expect imprecise scores"
         findings.append(info(CheckKind.FEW_EVAL_ROWS, text, hint, count=len(data.eval)))
     findings += [info(CheckKind.HELD_OUT, text) for text in data.notices]
     return by_severity(findings)
@@ -92,5 +92,7 @@ def few_eval_rows(count: int) -> str:
     if not 0 < count < FEW_EVAL_ROWS:
         return ""
     if count == 1:
-        return "only 1 row is held out: it is the whole score"
-    return f"only {count} rows are held out: one of them is {100 / count:.0f} points of the score"
+        return "only 1 row is held out: it decides the whole score"
+    return (
+        f"only {count} rows are held out: each one counts for {100 / count:.0f} points of the score"
+    )

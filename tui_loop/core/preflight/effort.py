@@ -75,7 +75,7 @@ def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[CheckRe
     training = config.training
     steps, at_once = steps_of(config, rows), _rows_a_step(training)
     if steps is None:
-        return [info(CheckKind.STEPS, "packing decides on the number of steps")]
+        return [info(CheckKind.STEPS, "the number of steps depends on packing")]
     if steps == 0 and rows > 0:
         return [error(CheckKind.NO_STEPS, *no_batch(rows, training.per_device_train_batch_size))]
     words = f"{counted(steps, 'optimizer step')} of {counted(at_once, 'row')}"
@@ -90,7 +90,7 @@ def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[CheckRe
         findings.append(
             warning(
                 CheckKind.BATCH,
-                f"a step takes {at_once} rows and there are {rows}: every step uses all of them",
+                f"a step takes {at_once} rows, but there are only {rows}: every step uses all rows",
                 "lower training.per_device_train_batch_size or gradient_accumulation_steps",
             )
         )
@@ -99,8 +99,8 @@ def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[CheckRe
         findings.append(
             warning(
                 CheckKind.WARMUP,
-                f"training.warmup_steps = {warmup:g} and there are {counted(steps, 'step')}: the "
-                "learning rate never reaches its peak",
+                f"training.warmup_steps is {warmup:g}, but the run has {counted(steps, 'step')}: "
+                "the learning rate never reaches its peak",
                 "--set training.warmup_steps=0.1",
             )
         )
@@ -111,8 +111,8 @@ def no_batch(rows: int, batch: int) -> tuple[str, str]:
     """Returns the message and the hint for a run whose rows do not fill one batch."""
     return (
         f"training.{DROP_LAST}: {counted(rows, 'training row')} cannot fill a batch of {batch}, so "
-        "that no optimizer step is possible",
-        f"--set training.{DROP_LAST}=false, or per_device_train_batch_size of at most {rows}",
+        "there are no optimizer steps",
+        f"--set training.{DROP_LAST}=false, or per_device_train_batch_size={rows} or less",
     )
 
 
@@ -131,11 +131,17 @@ def checkpoints_of(training: Training, steps: int | None, rows: int) -> int:
 def disk_findings(folder: Path, needed: int, words: str) -> list[CheckResult]:
     """Whether `needed` bytes have room where `folder` is; `words` say what they are for."""
     free = shutil.disk_usage(folder).free
-    text = f"{size(needed)} on the disk for {words}; {size(free)} are free"
+    text = f"{words} need {size(needed)} of disk space; {size(free)} are free"
     if needed > free:
-        return [error(CheckKind.DISK, text, "free some room, or lower training.save_total_limit")]
+        return [
+            error(CheckKind.DISK, text, "free some disk space, or lower training.save_total_limit")
+        ]
     if needed > TIGHT * free:
-        return [warning(CheckKind.DISK, text, "free some room, or lower training.save_total_limit")]
+        return [
+            warning(
+                CheckKind.DISK, text, "free some disk space, or lower training.save_total_limit"
+            )
+        ]
     return [info(CheckKind.DISK, text)]
 
 

@@ -44,8 +44,8 @@ def leaked_rows(data: LoadedData) -> list[CheckResult]:
         findings.append(
             info(
                 CheckKind.LEAKAGE_NEAR,
-                "too many inputs have the same few words: near duplicates were searched "
-                f"in the first {overlap.searched:,} training rows only",
+                "too many inputs share the same few words: near duplicates were searched "
+                f"only in the first {overlap.searched:,} training rows",
             )
         )
     return findings
@@ -81,12 +81,13 @@ def _finding(
         total = len(data.holdout)
     count = len(pairs)
     near = "nearly " if kind == CheckKind.LEAKAGE_NEAR else ""
-    verb = "is" if count == 1 else "are"
+    verb = "has" if count == 1 else "have"
     return warning(
         kind,
         f"{of_all(count, total, f'{NAMES[split]} rows')} {verb} {near}the same input as a "
         "training row",
-        "remove them from the training data: they do not test what was learned",
+        "remove them from the training data: rows that were trained on measure memory, not "
+        "generalization",
         count=count,
         rows=rows,
     )

@@ -43,7 +43,7 @@ def _results(
                 warning(
                     CheckKind.BAD_BEFORE,
                     f"{label} {shown(values[name])}: {hint.text}",
-                    f"choose another {label}",
+                    f"choose a different {label}",
                     field=name,
                 )
             )

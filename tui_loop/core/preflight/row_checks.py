@@ -31,7 +31,7 @@ from tui_loop.core.preflight.check_result import (
 from tui_loop.core.text.figures import counted, of_all, share
 from tui_loop.core.text.untrusted import one_line
 
-NAMES = {"train": "training", "eval": "held-out", "holdout": "locked"}
+NAMES = {"train": "training", "eval": "held-out", "holdout": "locked holdout"}
 """The names of the rows of each split in messages."""
 
 _LINES = 5
@@ -55,13 +55,13 @@ def skipped_rows(data: LoadedData) -> list[CheckResult]:
     for split, use in data.use.items():
         if use.cut:
             what = counted(use.cut, f"{NAMES[split]} conversation")
-            text = f"{what} had turns of the user after the last answer, which are cut off"
+            text = f"{what}: user turns after the last answer are cut off"
             findings.append(warning(CheckKind.WRONG_ROLES, text, "", count=use.cut))
         if use.repeats:
             what = counted(use.repeats, f"{NAMES[split]} row")
             is_one = use.repeats == 1
             verbs = ("repeats", "is") if is_one else ("repeat", "are")
-            text = f"{what} {verbs[0]} another one and {verbs[1]} left out"
+            text = f"{what} {verbs[0]} another row and {verbs[1]} left out"
             findings.append(info(CheckKind.DUPLICATE_ROWS, text, count=use.repeats))
     return findings
 
@@ -81,7 +81,11 @@ def _by_fault(refused: Refused, *, is_skipped: bool) -> list[CheckResult]:
                 continue
             first, what = matching[0], _FAULTS[CheckKind(fault)]
             of_source = f" of {source}" if source else ""
-            more = ", and others" if any(each.reason != first.reason for each in matching) else ""
+            more = (
+                ", among other reasons"
+                if any(each.reason != first.reason for each in matching)
+                else ""
+            )
             message = (
                 f"{counted(len(matching), f'{NAMES[split]} row')}{of_source} {what}: "
                 f"{one_line(first.reason, TEXT_LENGTH)}{more} ({_lines(matching)})"
@@ -137,10 +141,10 @@ def repeated_rows(data: LoadedData) -> list[CheckResult]:
             warning(
                 CheckKind.DUPLICATE_ROWS,
                 f"{of_all(surplus, len(rows), f'{NAMES[split]} rows')} "
-                f"{'repeats' if surplus == 1 else 'repeat'} another one of them",
-                "remove them, unless they are repeated on purpose"
+                f"{'repeats' if surplus == 1 else 'repeat'} another row",
+                "remove the repeats, unless they are intended"
                 if trained
-                else "remove them: each counts in the score as often as it is in the data",
+                else "remove the repeats: each one counts in the score again",
                 count=surplus,
                 rows=evidence(shown(split, rows[at]) for each in places for at in each),
             )
@@ -164,8 +168,8 @@ def conflicting_rows(data: LoadedData) -> list[CheckResult]:
             findings.append(
                 warning(
                     CheckKind.CONFLICTING_LABELS,
-                    f"{of_all(count, len(rows), f'{NAMES[split]} rows')} share their input with "
-                    "a row that has another reference",
+                    f"{of_all(count, len(rows), f'{NAMES[split]} rows')} have the same input as "
+                    "another row, but a different reference",
                     "decide which reference is right",
                     count=count,
                     rows=evidence(shown(split, rows[at]) for each in groups for at in each),
@@ -192,8 +196,8 @@ def odd_turns(data: LoadedData) -> list[CheckResult]:
                 warning(
                     CheckKind.WRONG_ROLES,
                     f"{of_all(len(odd), len(rows), f'{NAMES[split]} rows')} "
-                    f"{'has' if len(odd) == 1 else 'have'} odd turns: {why} in {row.place}",
-                    "fix them: a chat template may drop or refuse such turns",
+                    f"{'has' if len(odd) == 1 else 'have'} unusual turns: {why} in {row.place}",
+                    "fix these rows: a chat template may drop or refuse such turns",
                     count=len(odd),
                     rows=evidence(
                         RowEvidence(split, row.line, one_line(row.id, 80), why, row.source)
@@ -212,9 +216,9 @@ def _untrained(untrained: Sequence[Row], total: int) -> list[CheckResult]:
         warning(
             CheckKind.WRONG_ROLES,
             f"{of_all(len(untrained), total, 'training rows')} "
-            f"{'has' if len(untrained) == 1 else 'have'} no turn to train on: every turn of the "
-            f"assistant has weight 0 in {untrained[0].place}",
-            "remove them, or give a turn weight 1",
+            f"{'has' if len(untrained) == 1 else 'have'} no turn to train on: every assistant turn "
+            f"has weight 0 in {untrained[0].place}",
+            "remove these rows, or give an assistant turn weight 1",
             count=len(untrained),
             rows=evidence(shown("train", row) for row in untrained),
         )
@@ -248,8 +252,8 @@ def _conflicts_between(data: LoadedData) -> list[CheckResult]:
         warning(
             CheckKind.CONFLICTING_LABELS,
             f"{of_all(len(pairs), len(data.eval), 'held-out rows')} "
-            f"{'has' if len(pairs) == 1 else 'have'} another reference than the same input has "
-            "in training",
+            f"{'has' if len(pairs) == 1 else 'have'} an input with a different reference in "
+            "training",
             "decide which reference is right",
             count=len(pairs),
             rows=evidence(
@@ -279,8 +283,8 @@ def _oddity(row: Row) -> str:
         "an empty turn": any(map(_is_empty, row.messages)),
         "two system turns": roles.count("system") > 1,
         "a system turn that is not the first": "system" in roles[1:],
-        "an assistant's turn before any user's": spoken[0] == "assistant",
-        "two user's turns in a row": ("user", "user") in pairwise(roles),
+        "an assistant turn before any user turn": spoken[0] == "assistant",
+        "two consecutive user turns": ("user", "user") in pairwise(roles),
     }
     return next((what for what, is_so in oddities.items() if is_so), "")
 

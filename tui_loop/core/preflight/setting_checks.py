@@ -133,7 +133,7 @@ def _out_of_range(config: Config) -> Iterator[CheckResult]:
     ]
     for field, limit in broken:
         problem = f"must be {limit}, not {shown(numbers[field])}"
-        yield _refused(field, problem, f"--set training.{field}=none, its default")
+        yield _refused(field, problem, f"--set training.{field}=none, the default")
 
 
 def _unknown_optimizer(config: Config) -> Iterator[CheckResult]:
@@ -142,8 +142,8 @@ def _unknown_optimizer(config: Config) -> Iterator[CheckResult]:
         guess = did_you_mean(optimizer, OPTIMIZERS)
         yield _refused(
             "optim",
-            f"transformers knows no optimizer {shown(optimizer)}{guess}",
-            f"one of {', '.join(OPTIMIZERS[:5])}, {', '.join(OPTIMIZERS[8:11])} and others",
+            f"transformers has no optimizer {shown(optimizer)}{guess}",
+            f"choose from {', '.join(OPTIMIZERS[:5])}, {', '.join(OPTIMIZERS[8:11])} and others",
         )
     if arguments and not all(name and sign for name, sign, _ in _pairs(arguments)):
         yield _refused(
@@ -179,14 +179,15 @@ def _contradictions(config: Config) -> Iterator[CheckResult]:
     if training.lr_scheduler_type == "reduce_lr_on_plateau":
         yield _refused(
             "lr_scheduler_type",
-            "reduce_lr_on_plateau follows evaluations of the trainer, "
-            "and tui-loop evaluates itself",
-            "--set lr_scheduler_type=cosine, with training.early_stopping_patience for plateaus",
+            "reduce_lr_on_plateau needs evaluations by the trainer, "
+            "but tui-loop has its own evaluation",
+            "--set lr_scheduler_type=cosine; training.early_stopping_patience stops a run on a "
+            "plateau",
         )
     if config.other.get("padding_free") and not training.packing and training.max_length:
         yield _refused(
             "padding_free",
-            "without packing it does not apply training.max_length",
+            "rows are cut to training.max_length only with packing",
             "--set packing=true, or --set training.max_length=none",
         )
 
@@ -195,8 +196,8 @@ def _leaking_rows(config: Config) -> Iterator[CheckResult]:
     if config.training.packing and config.other.get("packing_strategy") == "wrapped":
         yield warning(
             CheckKind.CONFIG,
-            "training.packing_strategy: wrapped cuts rows where a sequence is full, and a row sees "
-            "those before it",
+            "training.packing_strategy: wrapped cuts rows where a sequence is full, and lets a row "
+            "attend to the rows before it",
             "--set training.packing_strategy=bfd_split",
             field="training.packing_strategy",
         )
@@ -208,10 +209,11 @@ def _high_rate(config: Config) -> Iterator[CheckResult]:
     if rate > HIGHEST_USEFUL_RATE:
         yield warning(
             CheckKind.HIGH_RATE,
-            f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_USEFUL_RATE)} runs "
-            "diverge, or lose abilities of the base",
-            f"--set learning_rate=RATE, at most {brief(HIGHEST_USEFUL_RATE)}; about "
-            f"{brief(usual_rate(with_adapter=config.lora.enabled))} is usual",
+            f"training.learning_rate {brief(rate)}: above {brief(HIGHEST_USEFUL_RATE)}, runs "
+            "diverge or destroy what the base model learned",
+            f"choose at most {brief(HIGHEST_USEFUL_RATE)}; about "
+            f"{brief(usual_rate(with_adapter=config.lora.enabled))} is usual: "
+            "--set learning_rate=RATE",
             field="training.learning_rate",
         )
 
@@ -228,12 +230,12 @@ _UNUSED = (
     _Unused(
         ("training.packing_strategy",),
         lambda config: not config.training.packing,
-        "rows are not packed (training.packing)",
+        "training.packing is off",
     ),
     _Unused(
         ("training.pad_to_multiple_of",),
         lambda config: config.training.packing or bool(config.other.get("padding_free")),
-        "packed rows have no padding",
+        "rows have no padding",
     ),
     _Unused(
         ("training.truncation_mode",),
@@ -253,7 +255,7 @@ _UNUSED = (
     _Unused(
         ("training.optim_target_modules",),
         lambda config: not any(each in config.training.optim for each in TAKES_TARGETS),
-        "only galore, apollo and lomo optimizers read it",
+        "only galore, apollo and lomo optimizers use this setting",
     ),
     _Unused(
         ("training.adam_beta1", "training.adam_beta2", "training.adam_epsilon"),
@@ -263,7 +265,7 @@ _UNUSED = (
     _Unused(
         ("training.num_train_epochs",),
         lambda config: config.training.max_steps is not None,
-        "training.max_steps decides",
+        "training.max_steps is set",
     ),
     _Unused(
         ("training.save_total_limit",),
@@ -283,7 +285,7 @@ _UNUSED = (
     _Unused(
         tuple(f"training.{name}" for name in ONE_PROCESS),
         lambda config: True,
-        "a run is one process",
+        "a run uses a single process",
     ),
     _Unused(
         tuple(f"lora.{name}" for name in Lora.__struct_fields__ if name != "enabled"),

@@ -77,14 +77,14 @@ def _fault_of(folder: IterationFolder, saved: CheckpointSaved) -> str:
     """Returns why a checkpoint cannot be used, "" where it can."""
     place = PurePosixPath(saved.path)
     if place.is_absolute() or ".." in place.parts or place.parts[:1] != ("checkpoints",):
-        return "it lies outside the iteration's folder"
+        return "the path is outside the iteration's folder"
     path = folder.path / place
     if not path.is_dir() or path.is_symlink():
         return MISSING
     if not saved.files:
-        return "its files were not recorded"
+        return "the files were not recorded"
     if unknown := sorted({each.name for each in path.iterdir()} - set(saved.files)):
-        return f"{unknown[0]} is not one of its recorded files"
+        return f"{unknown[0]} is not one of the recorded files"
     faults = (_fault_in(path / name, recorded) for name, recorded in saved.files.items())
     if fault := next(filter(None, faults), ""):
         return fault

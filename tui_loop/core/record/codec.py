@@ -193,7 +193,7 @@ def check_toml(text: str) -> None:
         raise _refused(f"a key has more than {MAX_KEY_PARTS} dotted parts", bare, found.end())
     if found := _LONG_BARE.search(bare):
         raise _refused(
-            f"more than {MAX_BARE_LENGTH} characters without quotes or blanks", bare, found.start()
+            f"more than {MAX_BARE_LENGTH} characters without quotes or spaces", bare, found.start()
         )
     if bare.count("[") + bare.count("{") > MAX_DEPTH:
         _check_depth(bare)

@@ -37,7 +37,7 @@ def unreadable_iteration(folder: IterationFolder, error: Exception) -> Iteration
         error={
             "kind": "data",
             "message": error.message if isinstance(error, BadInput) else str(error),
-            "hint": "restore it, for example with git",
+            "hint": "restore the file, for example with git",
             "step": None,
         },
     )

@@ -248,7 +248,7 @@ class Journal:
             self._descriptor, self._is_rebuilding = rebuilt, False
             self._written.set_rebuilt(content)
             self._is_damaged = self._is_unsafe = False
-            text = f"the journal's file was {damage} while the run wrote it; the run has rebuilt it"
+            text = f"the journal file was {damage} during the run and has been rebuilt"
             self._enqueue(LineLogged(level="warning", source="journal", text=text))
             self._drain()
 
@@ -373,7 +373,7 @@ class WriteOutage:
         return Recovered(
             kind="disk",
             message=f"{self.reason or 'the disk is slow'}: no writes for "
-            f"{seconds} s; {lines(self.waited)} waited{lost}",
+            f"{seconds} s; {lines(self.waited)} delayed{lost}",
             changes={"seconds": seconds, "waited": self.waited, "lost": self.lost},
         )
 

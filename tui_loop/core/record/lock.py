@@ -69,7 +69,7 @@ class RunLock:
             os.close(descriptor)
             raise BadInput(
                 f"{self.path.parent}: another process is running this iteration",
-                f"wait for it, or stop it: {command('stop', 'LOOP')}",
+                f"wait for that process, or stop it: {command('stop', 'LOOP')}",
             )
         self._descriptor, self._own_holder = descriptor, _own_holder(self._doing)
         self._write()

@@ -18,7 +18,9 @@ def check_loop_name(name: str) -> None:
     """
     alone, slash, number = name.partition("/")
     if slash and _NAME.fullmatch(alone) and re.fullmatch(r"\d+", number, re.ASCII):
-        raise BadInput(f"{name}: names an iteration; a loop is needed", f"omit /{number}: {alone}")
+        raise BadInput(
+            f"{name} is an iteration, but a loop is needed here", f"omit /{number}: {alone}"
+        )
     if not _NAME.fullmatch(name) or ".." in name:
         raise BadInput(
             f"{one_line(name, 80)!r} cannot be a loop's name",

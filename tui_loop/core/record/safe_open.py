@@ -41,7 +41,7 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:
         if error.errno == errno.ELOOP:  # it has become a link meanwhile
-            raise _refused(path, "a link, which is not followed") from error
+            raise _refused(path, "a link, which tui-loop does not follow") from error
         raise
     file = os.fdopen(descriptor, "rb")
     try:
@@ -50,7 +50,7 @@ def open_regular(path: Path, limit: int | None = None) -> BinaryIO:
         if limit is not None and status.st_size > limit:
             raise BadInput(
                 f"{path}: {status.st_size} bytes is too large for a record file",
-                "move it out of the loop's folder",
+                "move the file out of the loop's folder",
             )
     except BaseException:
         file.close()
@@ -66,7 +66,8 @@ def read_bounded(path: Path, limit: int) -> bytes:
             data += part
             if len(data) > limit:  # it has grown meanwhile
                 raise BadInput(
-                    f"{path}: is too large for a record file", "move it out of the loop's folder"
+                    f"{path}: is too large for a record file",
+                    "move the file out of the loop's folder",
                 )
     return bytes(data)
 
@@ -108,13 +109,13 @@ def check_within(folder: Path, home: Path) -> None:
 
 def _check_kind(path: Path, status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode):
-        raise _refused(path, "a link, which is not followed")
+        raise _refused(path, "a link, which tui-loop does not follow")
     if not stat.S_ISREG(status.st_mode):
         raise _refused(path, "not a regular file")
 
 
 def _refused(path: Path, what: str) -> BadInput:
-    return BadInput(f"{path}: is {what}", "put the file or folder itself there")
+    return BadInput(f"{path}: is {what}", "put a regular file or folder there instead")
 
 
 SMALL_FILE_BYTES = 64 * 1024 * 1024
@@ -132,7 +133,7 @@ def read_raw(path: Path, limit: int = SMALL_FILE_BYTES) -> bytes:
     try:
         return read_bounded(path, limit)
     except FileNotFoundError as error:
-        raise BadInput(f"{path}: is missing", "restore it, for example with git") from error
+        raise BadInput(f"{path}: is missing", "restore the file, for example with git") from error
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}", "check its permissions") from error
 
@@ -144,8 +145,8 @@ def read_text(path: Path) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise BadInput(f"{path}: is UTF-16", "save it as UTF-8 in an editor") from error
-        raise BadInput(f"{path}: is not UTF-8", "restore it, for example with git") from error
+            raise BadInput(f"{path}: is UTF-16", "save the file as UTF-8 in an editor") from error
+        raise BadInput(f"{path}: is not UTF-8", "restore the file, for example with git") from error
 
 
 def convert(table: Any, kind: type[T], where: str) -> T:

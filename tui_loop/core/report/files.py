@@ -71,16 +71,16 @@ def check_place(path: Path, *, is_forced: bool) -> None:
     """Raises BadInput where a report cannot be written or would replace another file."""
     if not path.parent.is_dir():
         raise BadInput(
-            f"{path}: there is no folder {path.parent}", "create it, or choose another one"
+            f"{path}: there is no folder {path.parent}", "create the folder, or choose another path"
         )
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_file():
         raise BadInput(
-            f"{path}: is not a regular file", "choose another name, or print it with -o -"
+            f"{path} is not a regular file", "choose another name, or print the report with -o -"
         )
     if not is_forced and not is_report(path):
-        raise BadInput(f"{path}: already exists and is not a report", "--force replaces it")
+        raise BadInput(f"{path} already exists and is not a report", "--force replaces the file")
 
 
 ADDED_COLUMNS = (

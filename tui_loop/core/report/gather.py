@@ -117,7 +117,7 @@ class _Gatherer:
         detailed = self._detailed()
         brief = [each.number for each in self.iterations if each.number not in detailed]
         if brief:
-            self.left_out.append(f"sections of their own: iterations {spans(brief)}")
+            self.left_out.append(f"detailed sections: iterations {spans(brief)}")
         decisions = {each.number: self._decision(each.number) for each in self.iterations}
         return [
             IterationEntry(
@@ -191,13 +191,13 @@ class _Gatherer:
         diagnoses = []
         newest = ended[-DIAGNOSED:][::-1]
         if newest and (whole(newest[0], "total") or 0) > ROWS_DIAGNOSED:
-            self.left_out.append("the diagnosis of all but the newest, to save time")
+            self.left_out.append("diagnoses of all iterations but the newest, to save time")
             newest = newest[:1]
         for each in newest:
             try:
                 diagnoses.append(self.diagnoser.diagnose(each.number))
             except (TuiLoopError, OSError) as error:
-                self.left_out.append(f"the diagnosis of {each.number}: {error}")
+                self.left_out.append(f"diagnosis of iteration {each.number}: {error}")
         return diagnoses
 
     def _open(self) -> list[FailureSummary]:

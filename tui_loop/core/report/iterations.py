@@ -45,7 +45,7 @@ def stories(report: Report) -> list[Block]:
     parts = [each for each in report.iterations if each.story is not None]
     if not parts:
         return []
-    blocks: list[Block] = [Heading(2, "The iterations, one by one", "stories")]
+    blocks: list[Block] = [Heading(2, "Iterations in detail", "stories")]
     is_log = any(_is_wide(each.story.curves) for each in parts if each.story is not None)
     for each in parts:
         blocks += _story(each, is_log=is_log)
@@ -141,11 +141,13 @@ def _changed(comparison: ParentComparison) -> list[Block]:
     ):
         if examples:
             more = (
-                f"; {len(examples)} of {count}, those with the largest change in loss"
+                f" (the {len(examples)} of {count} with the largest change in loss)"
                 if count > len(examples)
                 else ""
             )
-            blocks.append(Paragraph(f"Examples {word} compared with {comparison.parent}{more}:"))
+            blocks.append(
+                Paragraph(f"Examples {word} compared with iteration {comparison.parent}{more}:")
+            )
             blocks.append(_examples(comparison.parent, examples))
     return blocks
 

@@ -24,6 +24,7 @@ from tui_loop.core.report.document import (
 )
 from tui_loop.core.report.facts import Line
 from tui_loop.core.text import figures
+from tui_loop.core.text.figures import counted
 from tui_loop.core.text.untrusted import one_line, visible
 
 MARK = "<!-- tui-loop report -->\n"
@@ -156,7 +157,7 @@ def _run(chart: RunChart) -> str:
     ]
     nonfinite = curves.train.nonfinite + curves.eval.nonfinite
     if nonfinite:
-        lines.append(f"{nonfinite} values are NaN or infinite")
+        lines.append(f"{counted(nonfinite, 'loss value')} not finite (NaN or infinite)")
     if curves.diverged_at is not None:
         lines.append(f"diverged at step {curves.diverged_at}")
     return "\n".join(lines)
@@ -200,5 +201,5 @@ def _trail(chart: TrailChart) -> str:
         for point in shown
     ]
     if len(shown) < len(chart.points):
-        lines.insert(0, f"({len(chart.points) - len(shown)} older ones left out)")
+        lines.insert(0, f"({len(chart.points) - len(shown)} older iterations left out)")
     return "\n".join(lines)

@@ -84,7 +84,7 @@ def _holdout_evaluations(report: Report) -> list[Block]:
     )
     names = ("use", "iteration", "score", "passed", "loss", "eval score", "base score", "when")
     count = counted(len(report.holdout_evaluations), "holdout evaluation")
-    text = f"{count} by this loop. With each one the holdout becomes more like an evaluation set."
+    text = f"{count} so far. Each one makes the holdout less independent of the tuning."
     return [*blocks, Paragraph(text), Table(names, rows, right=(2, 3, 4, 5, 6))]
 
 
@@ -104,7 +104,9 @@ def _data(report: Report) -> list[Block]:
     )
     blocks: list[Block] = [Heading(2, "Data", "data")]
     if len(shown) < len(report.data):
-        blocks.append(Paragraph(f"{len(report.data) - len(shown)} older versions left out."))
+        blocks.append(
+            Paragraph(f"{len(report.data) - len(shown)} older versions of the data are left out.")
+        )
     return [*blocks, Table(("split", "file", "rows", "SHA-256", "iterations"), rows, right=(2,))]
 
 
@@ -140,11 +142,11 @@ def _record(report: Report) -> list[Block]:
 TABLE_ROWS = 1000
 
 CLAIMS = (
-    "The score difference from the parent is in percentage points, ± half its 95% interval. "
-    "'better' and 'worse' are based on runs of both configs with several seeds. With a question "
-    "mark the two models differ, but training noise may be the cause. 'noise' is the same config "
-    f"with another seed. {BEST_SIGN} marks the first run of the best config so far, which has the "
-    "best mean over its runs."
+    "'vs parent' is the change of the score in percentage points, ± half its 95% interval. "
+    "'better' and 'worse' are shown where both configs ran with several seeds. A question mark "
+    "means that the two models differ, but training noise may be the cause. 'noise' means that "
+    f"both runs have the same config and different seeds. {BEST_SIGN} marks the first run of the "
+    "config with the best mean result."
 )
 
 
@@ -158,7 +160,7 @@ def overview(report: Report) -> list[Block]:
         best = next(each for each in report.iterations if each.iteration.number == report.best)
         rows.append(("Best so far", _best(best)))
         if len(report.best_runs) > 1:
-            rows.append(("Over its runs", _over_runs(report)))
+            rows.append(("Runs of this config", _over_runs(report)))
     if report.closed is not None:
         at = "" if report.closed.iteration is None else f" at {report.closed.iteration}"
         rows.append((f"Closed{at}", one_line(report.closed.why)))
@@ -189,7 +191,7 @@ def _best(best: IterationEntry) -> str:
     elif metrics.get("score") is not None:
         parts.append(f"score {figures.percent(metrics['score'])}")
     if metrics.get("eval_loss") is not None:
-        parts.append(f"eval loss {figures.loss(metrics['eval_loss'])} nats a token")
+        parts.append(f"eval loss {figures.loss(metrics['eval_loss'])} nats per token")
     return "; ".join(parts)
 
 
@@ -217,7 +219,7 @@ def iterations(report: Report) -> list[Block]:
     shown = report.iterations[-TABLE_ROWS:]
     if len(shown) < len(report.iterations):
         hidden = len(report.iterations) - len(shown)
-        blocks.append(Paragraph(f"{counted(hidden, 'older iteration')} left out of this table."))
+        blocks.append(Paragraph(f"This table leaves out {counted(hidden, 'older iteration')}."))
     names = (
         *("#", "from", "change", "train loss", "eval loss", "score", "vs parent", "state"),
         *("verdict", "why"),
@@ -275,7 +277,7 @@ def _loss_chart(report: Report) -> TrailChart | None:
         loss = number_of(each.iteration.metrics.get("eval_loss"))
         if loss is not None and abs(loss) < 1e9:  # false for NaN as well
             points.append(TrailPoint(each.iteration.number, loss))
-    return _trail(report, "Eval loss over the iterations, nats a token", points, is_share=False)
+    return _trail(report, "Eval loss over the iterations, nats per token", points, is_share=False)
 
 
 def _trail(
@@ -293,7 +295,7 @@ def failing(report: Report) -> list[Block]:
     """Returns failures by cause, label and group, and the worst ones in full."""
     blocks: list[Block] = []
     for each in report.open:
-        heading = f"What fails in {each.number}, {each.role}"
+        heading = f"What fails in iteration {each.number}, {each.role}"
         blocks.append(Heading(2, heading, f"failures-{each.number}"))
         blocks += _failures(each)
     return blocks
@@ -301,16 +303,16 @@ def failing(report: Report) -> list[Block]:
 
 def _failures(found: FailureSummary) -> list[Block]:
     if found.unread:
-        return [Paragraph(f"Its examples cannot be read: {one_line(found.unread)}", "bad")]
+        return [Paragraph(f"The examples cannot be read: {one_line(found.unread)}", "bad")]
     if not found.total:
-        return [Paragraph("There are no scores: the metric is none.")]
+        return [Paragraph("There are no scores, because the metric is none.")]
     blocks: list[Block] = [Paragraph(f"{found.failed} of {found.total} examples fail.")]
     if found.judged:
         blocks.append(Paragraph(f"With annotations applied: {found.judged}."))
     blocks += _counts_table("cause", found.causes)
     blocks += _counts_table("label", found.labels)
     blocks += _counts_table("label confused with another", found.confusions)
-    blocks += _counts_table("group that fails more than chance explains", found.weak)
+    blocks += _counts_table("group that fails more often than by chance", found.weak)
     if found.worst:
         text = "The failures with the highest loss:"
         if len(found.worst) < found.failed:
@@ -325,21 +327,21 @@ def _counts_table(name: str, counts: Sequence[Counted]) -> list[Block]:
     if not counts:
         return []
     has_notes = any(each.note for each in counts)
-    head = (name, "fail", "in detail") if has_notes else (name, "fail")
+    head = (name, "fail", "in detail (95% interval)") if has_notes else (name, "fail")
     rows = tuple(
         (one_line(each.name, CELL), str(each.count), one_line(each.note, CELL))[: len(head)]
         for each in counts
     )
     blocks: list[Block] = [Table(head, rows, right=(1,))]
     if len(counts) == GROUPS:
-        blocks.append(Paragraph(f"The first {GROUPS} are listed.", "muted"))
+        blocks.append(Paragraph(f"Only the first {GROUPS} are listed.", "muted"))
     return blocks
 
 
 def _failure(each: Failure) -> list[Block]:
     parts = [f"example {one_line(each.id, 80)}"]
     if each.loss is not None:
-        parts.append(f"loss {figures.loss(each.loss)} nats a token")
+        parts.append(f"loss {figures.loss(each.loss)} nats per token")
     if each.causes:
         parts.append(", ".join(map(one_line, each.causes)))
     texts = (("prompt", each.prompt), ("reference", each.reference), ("output", each.output))
@@ -388,7 +390,7 @@ def _suggestion(each: Suggestion) -> str:
         sets = ", ".join(f"{field} {pair}" for field, pair in pairs.items())
         text += f" Sets {one_line(sets, 500)}."
     if each.expects is not None:
-        text += f" It {expected(each.expects)}."
+        text += f" The suggestion {expected(each.expects)}."
     text += f" Confidence {each.confidence}{': ' if each.ground else ''}"
     text += sentence(one_line(each.ground, 500)) if each.ground else "."
     if each.record:

@@ -20,13 +20,13 @@ LONGEST = 100_000
 def compiled(pattern: str, what: str, hint: str, flags: int = 0) -> regex.Pattern[str]:
     """Compiles a pattern, named `what` in messages; raises BadInput where it is invalid."""
     if len(pattern) > LONGEST:
-        raise BadInput(f"{what} has {len(pattern):,} characters, more than {LONGEST:,}", hint)
+        raise BadInput(f"{what} has {len(pattern):,} characters; the limit is {LONGEST:,}", hint)
     try:
         return regex.compile(pattern, flags)
     except RecursionError as error:
-        raise BadInput(f"{what} is nested too deep", hint) from error
+        raise BadInput(f"{what} is nested too deeply", hint) from error
     except (regex.error, ValueError) as error:  # ValueError for conflicting flags
-        raise BadInput(f"{what} is no regular expression: {error}", hint) from error
+        raise BadInput(f"{what} is not a valid regular expression: {error}", hint) from error
 
 
 class SearchTime:
@@ -54,7 +54,8 @@ class SearchTime:
             return match(text, timeout=self._left, concurrent=True) is not None
         except TimeoutError as error:
             raise BadInput(
-                f"{what} takes too long", "make it simpler: no repeats within repeats"
+                f"{what} takes too long",
+                "simplify the pattern: avoid repeats within repeats, as in (a+)+",
             ) from error
         finally:
             self._left -= time.thread_time() - started

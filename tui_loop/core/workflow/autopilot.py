@@ -33,7 +33,7 @@ from tui_loop.core.workflow.suggestion_source import History, Proposal, Source, 
 REFUSALS = 3
 """Stops after this many consecutive proposals that cannot be run: the cause is not one proposal."""
 
-FIRST = "nothing was trained yet: the defaults give the starting point"
+FIRST = "nothing has been trained yet: the default settings are the starting point"
 
 
 class Runner(Protocol):

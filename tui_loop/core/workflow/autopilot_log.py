@@ -155,7 +155,7 @@ def result_text(step: Step) -> str:
     if step.best == ended.number:
         tail.append(f"the best so far{_reservation(step)}")
     elif step.best is not None:
-        tail.append(f"{step.best} is still the best")
+        tail.append(f"iteration {step.best} is still the best")
     return ". ".join([head, *(each[0].upper() + each[1:] for each in tail)]) + "."
 
 
@@ -165,7 +165,7 @@ def _reservation(step: Step) -> str:
     if comparison is None or "no difference" not in comparison.claim:
         return ""
     if comparison.interval is not None and comparison.interval.delta == 0:
-        return ", by its loss alone: the score equals its parent's"
+        return ", judged by the loss alone: the score equals the parent's"
     return ", but the difference is within the noise"
 
 
@@ -177,13 +177,13 @@ def figures_text(metrics: Mapping[str, Any]) -> str:
 
 
 def best_summary(runs: Sequence[Iteration]) -> str:
-    """Returns `The best is 3: score 71%, eval loss 1.204.`, with means over several runs."""
+    """Returns `The best iteration is 3: score 71%.`, with means over several runs."""
     if not runs:
         return ""
     text = figures_text(mean_metrics(runs))
     numbers = ", ".join(str(each.number) for each in runs)
     mean = f", the mean of runs {numbers}" if len(runs) > 1 else ""
-    return f"The best is {runs[0].number}: {text}{mean}."
+    return f"The best iteration is {runs[0].number}: {text}{mean}."
 
 
 def _pair(value: Any) -> tuple[Any, Any]:

@@ -47,7 +47,7 @@ class Draft(msgspec.Struct, frozen=True):
     def problems(self) -> list[str]:
         """Returns every problem as `group.field: problem`, [] if the draft can run."""
         secrets = [
-            f"{name}: looks like a token or a password; a record must not contain any"
+            f"{name}: looks like a token or a password, which must not be recorded"
             for name in fields_with_secrets(self.tables)
         ]
         try:
@@ -113,7 +113,7 @@ def read_draft(loop: LoopFolder) -> Draft | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
-            f"{loop.draft}: cannot be read", "correct it in an editor, or move it away"
+            f"{loop.draft}: cannot be read", "correct the file in an editor, or move it away"
         ) from error
     return draft_from(loop, text)
 
@@ -128,18 +128,18 @@ def draft_from(loop: LoopFolder, text: str) -> Draft:
     if not isinstance(suggestion, str | None) or not isinstance(predicted, dict | None):
         raise BadInput(
             f"{where}: suggestion must be a string and predicted a table",
-            "correct or remove them in an editor",
+            "correct or remove these fields in an editor",
         )
     is_number = isinstance(parent, int) and not isinstance(parent, bool)
     if not (is_number or parent is None) or not isinstance(why, str):
         raise BadInput(
-            f"{where}: parent must be an iteration's number and why a string",
-            "correct it in an editor, or remove the file, which is only a draft",
+            f"{where}: parent must be the number of an iteration, and why a string",
+            "correct the file in an editor, or delete it: it is only a draft",
         )
     not_tables = [name for name, group in table.items() if not isinstance(group, dict)]
     if not_tables:
         raise BadInput(
-            f"{where}: {not_tables[0]}: is not a table of fields", "put it into its [group]"
+            f"{where}: {not_tables[0]}: is not a table of fields", "put the field into its [group]"
         )
     before = to_tables(config_before(loop, parent))
     tables = with_unset(upgraded(table, as_run=False))
@@ -237,7 +237,7 @@ def _message(folder: IterationFolder, is_first: bool) -> str:
         return f"{folder} did not start and is still queued: {command('resume', folder)}"
     if is_first and folder.loop.draft.exists():
         name = folder.loop.name
-        return f"{folder} did not start and is the draft again: {command('run', name, '--draft')}"
+        return f"{folder} did not start and is a draft again: {command('run', name, '--draft')}"
     return f"{folder} did not start and has been removed"
 
 

@@ -70,7 +70,9 @@ def create_fresh_split(
     """
     refuse_closed(loop)
     if os.path.lexists(loop.draft) and not overwrite:
-        raise BadInput(f"{loop.draft}: there is a draft already", "run it, or add --force")
+        raise BadInput(
+            f"{loop.draft}: there is a draft already", "run the draft, or add --force to replace it"
+        )
     draft = new_draft(loop, parent)
     config = draft.config
     raw = raw_splits(config, loop.root, read)
@@ -78,11 +80,10 @@ def create_fresh_split(
     if raw is None:
         number = seed if seed is not None else config.data.split_seed + 1
         if number == config.data.split_seed:
-            raise BadInput(f"--seed {number}: that is the split in use", f"--seed {number + 1}")
+            raise BadInput(f"--seed {number}: this split is already in use", f"--seed {number + 1}")
         fresh = _without_weights(draft.with_value("data.split_seed", number).with_why(reason))
-        text = (
-            f"data.split_seed {config.data.split_seed} → {number}: splits off other evaluation rows"
-        )
+        old_seed = config.data.split_seed
+        text = f"data.split_seed {old_seed} → {number}: splits off different evaluation rows"
         held = load_data(fresh.config, loop.root, read, refused={}).eval
         warning = few_eval_rows(len(held))
         return FreshSplit(write_draft(loop, fresh), None, None, (text,), warning)
@@ -94,7 +95,7 @@ def create_fresh_split(
     chosen = frozenset(good[index] for index in draw_rows(used, old, seed, by_label=by_label))
     if not chosen:
         raise BadInput(
-            "no training row can become an evaluation row: all of them are in the eval set too",
+            "no training row can become an evaluation row: all of them are also in the eval set",
             "add more rows",
         )
     remaining = [row for index, row in enumerate(train) if index not in chosen]
@@ -161,7 +162,7 @@ def draw_rows(
 def _reason(loop: LoopFolder) -> str:
     """Returns the default reason: how many iterations used the last split."""
     count = sum(number > 0 for number in loop.numbers())
-    used = f": {counted(count, 'iteration')} used the last one" if count else ""
+    used = f": {counted(count, 'iteration')} used the previous one" if count else ""
     return f"a fresh split{used}"
 
 
@@ -203,7 +204,7 @@ def _write(
     loop: LoopFolder, number: int, train: list[RawRow], evaluation: list[RawRow]
 ) -> tuple[Path, Path]:
     if os.path.islink(loop.data):
-        raise BadInput(f"{loop.data}: is a link, which is not followed", "move it away")
+        raise BadInput(f"{loop.data}: is a link, which tui-loop does not follow", "move it away")
     loop.data.mkdir(exist_ok=True)
     paths = _paths(loop, number)
     for path, rows in zip(paths, (train, evaluation), strict=True):

@@ -56,7 +56,7 @@ MANY_USES = 3
 """From this many uses on, the holdout works like a second evaluation set, and a notice says so."""
 
 
-FRESH_HOLDOUT = "name a file of rows that no run has used: " + command(
+FRESH_HOLDOUT = "use a file of rows that no run has used: " + command(
     "run", "--set", "data.holdout=PATH"
 )
 """The hint for that case. `fresh` draws another evaluation set and does not touch the holdout."""
@@ -260,7 +260,7 @@ class HoldoutWatch:
 def counting_words(*, is_recorded: bool) -> str:
     """Returns whether an evaluation that ended without a result counts."""
     if is_recorded:
-        return "the evaluation had been recorded and counts as a use of the holdout"
+        return "the evaluation was already recorded and counts as a use of the holdout"
     return "the evaluation does not count"
 
 
@@ -274,8 +274,8 @@ def cost_of(number: int) -> str:
     """Returns a sentence on what the `number`-th use of a holdout costs."""
     if number == 1:
         return (
-            "This is the first use of this holdout. It says the most: with each use the holdout "
-            "becomes more like a second evaluation set."
+            "This is the first use of this holdout and the most informative one: with each use the "
+            "holdout becomes more like a second evaluation set."
         )
     text = (
         f"This is the {ordinal(number)} use of this holdout. With each use it becomes more like a "
@@ -341,7 +341,7 @@ def agreement_of(evaluation: HoldoutEvaluation) -> Agreement:
     """
     holdout, eval_set = evaluation.figures, evaluation.eval
     if holdout.score is not None and eval_set.score is not None:
-        text = f"{percent(eval_set.score)} on eval, {percent(holdout.score)} on the holdout"
+        text = f"{percent(eval_set.score)} on the eval set, {percent(holdout.score)} on the holdout"
         difference = score_difference(eval_set, holdout)
         change = ""
         if difference is not None:  # of the rounded figures, since a reader subtracts those
@@ -349,7 +349,8 @@ def agreement_of(evaluation: HoldoutEvaluation) -> Agreement:
             change = f"{between:+d} ±{100 * difference.half_width:.0f}"
         return _judged(difference, text, change, higher_is_better=True)
     before, after = number(eval_set.loss), number(holdout.loss)
-    text = f"loss {loss(before) or 'unknown'} on eval, {loss(after) or 'unknown'} on the holdout"
+    text = f"loss {loss(before) or 'unknown'} on the eval set, "
+    text += f"{loss(after) or 'unknown'} on the holdout"
     difference = loss_difference(eval_set, holdout)
     return _judged(difference, text, loss_change(difference), higher_is_better=False)
 
@@ -429,7 +430,7 @@ def _judged(
     difference: Interval | None, text: str, change: str, *, higher_is_better: bool
 ) -> Agreement:
     if difference is None:
-        return Agreement(None, None, f"{text}: the noise is unknown")
+        return Agreement(None, None, f"{text}: the uncertainty is unknown")
     worse = difference.high < 0 if higher_is_better else difference.low > 0
     if worse:
         return Agreement(difference, False, f"the eval set is too optimistic: {text} ({change})")

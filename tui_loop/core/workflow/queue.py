@@ -30,6 +30,7 @@ from tui_loop.core.record.lock import LockWatcher
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.safe_open import check_regular, read_text
 from tui_loop.core.record.structs import SCHEMA, Decision
+from tui_loop.core.text.figures import counted
 from tui_loop.core.text.secrets import fields_with_secrets, redacted, without_secrets
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.core.workflow.plan import Plan, config_before, plan_with, starting_config
@@ -77,7 +78,7 @@ def plan_of_queued(loop: LoopFolder, queued: QueuedDraft) -> Plan:
     if secrets := fields_with_secrets(tables):
         raise BadInput(
             f"{', '.join(secrets)}: looks like it contains a token or a password",
-            "put it into the environment, where libraries look for tokens",
+            "put the token into an environment variable, where libraries look for it",
         )
     plan = plan_with(loop, queued.parent, read_config(tables), queued.why)
     return msgspec.structs.replace(plan, suggestion=queued.suggestion, predicted=queued.predicted)
@@ -215,7 +216,7 @@ def clear(loop: LoopFolder) -> int:
 def index_of(loop: LoopFolder, queue: list[QueuedDraft], position: int) -> int:
     """Returns the index of a position from 1; raises BadInput where there is no draft."""
     if not 1 <= position <= len(queue):
-        content = f"it has {len(queue)}" if queue else "it is empty"
+        content = f"it has {counted(len(queue), 'draft')}" if queue else "it is empty"
         raise BadInput(
             f"{loop.name}: the queue has no draft {position}, {content}",
             command("queue", loop.name),

@@ -40,7 +40,7 @@ HOLDOUT = "holdout"
 IN_PROGRESS = ("queued", *LIVE)
 """States of an iteration that has no final figures yet."""
 
-CHECK_LATER = "check again when it has ended"
+CHECK_LATER = "check again when the run has ended"
 
 LONG_TUNED = 10
 """From this many trained iterations on one evaluation set on, a fresh split is suggested."""
@@ -104,12 +104,15 @@ class Checklist(msgspec.Struct, frozen=True):
     def verdict(self) -> str:
         """Returns the result in one sentence."""
         if self.is_in_progress:
-            return f"{self.loop}/{self.number} has not ended yet: check again when it has"
+            return (
+                f"{self.loop}/{self.number} has not ended yet: check again when the run has ended"
+            )
         if self.is_ready:
             return f"{self.loop}/{self.number} is ready: all {len(self.items)} criteria are met"
         met = len(self.items) - len(self.unmet)
         names = ", ".join(each.title for each in self.unmet)
-        return f"{self.loop}/{self.number}: {met} of {len(self.items)} criteria met; left: {names}"
+        counts = f"{met} of {len(self.items)} criteria met"
+        return f"{self.loop}/{self.number}: {counts}; still missing: {names}"
 
 
 def checklist(loop: LoopFolder, iteration: int) -> Checklist:
@@ -178,7 +181,9 @@ def _finished(iteration: Iteration) -> Item:
         return Item("finished", title, "open", iteration.state, CHECK_LATER)
     error = f" ({iteration.error.get('kind')})" if iteration.error else ""
     text = f"{iteration.state}{error}" if has_figures else f"{iteration.state}{error}, no figures"
-    return Item("finished", title, "not met", text, "resume it, or choose one that has finished")
+    return Item(
+        "finished", title, "not met", text, "resume the run, or choose a finished iteration"
+    )
 
 
 def _iterations(reader: LoopReader, criteria: Criteria) -> Item:
@@ -195,7 +200,7 @@ def _iterations(reader: LoopReader, criteria: Criteria) -> Item:
         title,
         "not met",
         text,
-        f"try {counted(least - done, 'more change')}, or set ready.min_iterations in loop.toml",
+        f"run {counted(least - done, 'more iteration')}, or lower ready.min_iterations",
         numbers,
     )
 
@@ -216,7 +221,7 @@ def _target(reader: LoopReader, iteration: Iteration, criteria: Criteria) -> Ite
         numbers |= {"low": bounds[0], "high": bounds[1]}
     numbers = {key: each for key, each in numbers.items() if each is not None}
     if target is None:
-        example = "the highest eval loss, in nats" if is_loss else "0.85"
+        example = "the highest acceptable eval loss" if is_loss else "0.85"
         todo = f"write into {loop.settings_file}: [ready] target = {example}"
         return Item("target", "target", "open", f"no target set: {text}", todo, numbers)
     title = f"eval loss at most {loss(target)}" if is_loss else f"score at least {percent(target)}"
@@ -226,12 +231,14 @@ def _target(reader: LoopReader, iteration: Iteration, criteria: Criteria) -> Ite
         todo = "choose an iteration that was evaluated"
         return Item("target", title, "not met", text, todo, numbers)
     if bounds is not None and bounds[0] < target <= bounds[1]:
-        text += f"; the score decides, though {percent(target)} is within its interval"
+        text += (
+            f"; the target of {percent(target)} is within the interval, so the score alone decides"
+        )
     if value <= target if is_loss else value >= target:
         return Item("target", title, "met", text, "", numbers)
     missing = f"{value - target:.3f} nats" if is_loss else f"{100 * (target - value):.0f} points"
     name = f"{loop.name}/{iteration.number}"
-    todo = f"{missing} short; what to change: {command('diagnose', name)}"
+    todo = f"{missing} short; see what to change: {command('diagnose', name)}"
     return Item("target", title, "not met", text, todo, numbers)
 
 
@@ -242,7 +249,8 @@ def _score_text(iteration: Iteration, bounds: tuple[float, float] | None) -> str
     if bounds is None:
         return score
     low, high = map(percent, bounds)
-    return f"{score} (95%: {low} to {high}), {metrics['passed']:.0f} of {metrics['total']:.0f} pass"
+    counts = f"{metrics['passed']:.0f} of {metrics['total']:.0f} pass"
+    return f"{score} (95% interval {low} to {high}), {counts}"
 
 
 def _interval(reader: LoopReader, iteration: Iteration) -> tuple[float, float] | None:
@@ -269,7 +277,7 @@ def _no_regression(
 def _regression(loop: str, comparer: Comparer, iteration: Iteration, name: str, other: int) -> Item:
     kind = f"no_regression_{name}"
     title = f"no worse than {'the base' if other == 0 else f'its parent, {other}'}"
-    unknown = "evaluate both on the same examples"
+    unknown = "evaluate both iterations on the same examples"
     if iteration.state in IN_PROGRESS:
         return Item(kind, title, "open", "not evaluated yet", CHECK_LATER)
     try:
@@ -297,7 +305,7 @@ def _holdout(
     if evaluation is None:
         todo = "once all other criteria are met, evaluate the holdout"
         if others_met:
-            todo = "all other criteria are met; evaluate the holdout (asks first)"
+            todo = "all other criteria are met; evaluate the holdout (asks for confirmation)"
         text = "not evaluated for this iteration"
         return Item(HOLDOUT, title, "open", text, f"{todo}: {command('ready', name)}")
     agreement = agreement_of(evaluation)
@@ -312,14 +320,14 @@ def _holdout(
     against_base, is_worse = worse_than_base(evaluation.paired)
     text = agreement.sentence + (f"; {against_base}" if against_base else "")
     if is_worse:
-        todo = f"the base is better there: {command('compare', f'{loop.name}/0', name)}"
+        todo = f"the base is better on the holdout: {command('compare', f'{loop.name}/0', name)}"
         return Item(HOLDOUT, title, "not met", text, todo, numbers)
     if agreement.agrees is None:
         todo = f"evaluate the holdout again: {command('ready', name, '--look')}"
         return Item(HOLDOUT, title, "open", text, todo, numbers)
     if agreement.agrees:
         return Item(HOLDOUT, title, "met", text, "", numbers)
-    todo = "the eval set was tuned on: add training data, or draw another eval set: "
+    todo = "the loop was tuned on the eval set: add training data, or draw a new eval set: "
     todo += command("fresh", loop.name)
     return Item(HOLDOUT, title, "not met", text, todo, numbers)
 
@@ -342,13 +350,13 @@ def _notices(
     if not has_holdout:
         notices.append(
             "there is no holdout, so nothing can show whether tuning has overfitted the eval set "
-            "(--set data.holdout=PATH names one)"
+            "(add one with --set data.holdout=PATH)"
         )
     if len(uses) >= MANY_USES:
         notices.append(f"the holdout is becoming a second eval set: {FRESH_HOLDOUT}")
     if tuned >= LONG_TUNED:
         notices.append(
-            f"{tuned} iterations were tuned on this eval set; draw another one: "
+            f"{tuned} iterations were tuned on this eval set; draw a new one: "
             + command("fresh", loop.name)
         )
     return notices
@@ -389,7 +397,8 @@ def read_criteria(table: dict[str, Any], metric: str, where: str) -> Criteria:
             close = difflib.get_close_matches(name, FIELDS, n=1)
             guess = f", did you mean {close[0]}?" if close else ""
             raise BadInput(
-                f"{where}: ready.{name}: no such criterion{guess}", f"one of {', '.join(FIELDS)}"
+                f"{where}: ready.{name}: no such criterion{guess}",
+                f"choose one of {', '.join(FIELDS)}",
             )
     criteria = Criteria()
     if "target" in table:
@@ -398,12 +407,12 @@ def read_criteria(table: dict[str, Any], metric: str, where: str) -> Criteria:
     if "min_iterations" in table:
         count = table["min_iterations"]
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-            raise _wrong(where, "min_iterations", "a whole number from 0 on", count)
+            raise _wrong(where, "min_iterations", "a whole number of at least 0", count)
         criteria = msgspec.structs.replace(criteria, min_iterations=count)
     if "no_regression" in table:
         names = table["no_regression"]
         if not isinstance(names, list) or not all(each in AGAINST for each in names):
-            raise _wrong(where, "no_regression", 'a list of "parent" and "base"', names)
+            raise _wrong(where, "no_regression", 'a list with "parent", "base" or both', names)
         references = tuple(each for each in AGAINST if each in names)
         criteria = msgspec.structs.replace(criteria, no_regression=references)
     if "holdout" in table:
@@ -420,7 +429,7 @@ def checked_target(value: Any, metric: str, field: str) -> float:
         if not is_number or not 0 < value < math.inf:
             raise BadInput(
                 f"{field}: must be an eval loss above 0, not {value!r}",
-                "under metric none the target is the highest eval loss, in nats a token",
+                "with metric none the target is the highest acceptable eval loss (nats per token)",
             )
     elif not is_number or not 0 <= value <= 1:
         raise BadInput(f"{field}: must be a score from 0 to 1, not {value!r}", "0.85 means 85%")

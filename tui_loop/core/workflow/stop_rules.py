@@ -48,8 +48,8 @@ class AutoEnd(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """Returns `Auto stopped: all 3 allowed iterations have been run. The best is 4.`"""
-        best = f" The best is {self.best}." if self.best is not None else ""
+        """Returns `Auto stopped: the last 3 tries all failed. The best iteration is 4.`"""
+        best = f" The best iteration is {self.best}." if self.best is not None else ""
         return f"Auto stopped: {self.stop.reason}.{best}"
 
 
@@ -79,19 +79,17 @@ def by_budget(limits: Limits, done: int, elapsed: float, last: float | None) -> 
     that length would exceed the hours, none is started.
     """
     if done >= limits.iterations:
-        runs = (
-            "the one allowed iteration has" if done == 1 else f"all {done} allowed iterations have"
-        )
-        return Stop("budget", f"{runs} been run")
+        all_run = f"all {done} allowed iterations have been run"
+        return Stop("budget", "the one allowed iteration has been run" if done == 1 else all_run)
     if limits.hours is None:
         return None
     remaining = limits.hours * 3600 - elapsed
     if remaining <= 0:
-        return Stop("budget", f"the time is up: {duration(elapsed)} of {limits.hours:g} h")
+        return Stop("budget", f"the time is up: {duration(elapsed)} of {limits.hours:g} h used")
     if last is not None and last > remaining:
         return Stop(
             "budget",
-            f"{duration(remaining)} of {limits.hours:g} h remain, and the last try took "
+            f"only {duration(remaining)} of {limits.hours:g} h remain, and the last try took "
             f"{duration(last)}",
         )
     return None
@@ -107,7 +105,7 @@ def by_plateau(bests: list[int | None], diagnosis: Diagnosis | None) -> Stop | N
         best = bests[-1]
         if best is None:
             return Stop("failed", f"the last {PATIENCE} tries all failed")
-        return Stop("plateau", f"the last {PATIENCE} tries were no better than {best}")
+        return Stop("plateau", f"the last {PATIENCE} tries were no better than iteration {best}")
     if diagnosis is None or len(bests) < 2:
         return None
     plateaus = (

@@ -189,7 +189,7 @@ def _transferred(suggestion: Suggestion, seen: Iteration, best_iteration: Iterat
     why = (suggestion.why or suggestion.action).rstrip(".")
     return Proposal(
         best_iteration.number,
-        f"{why} (seen in {seen.number}; {best_iteration.number} is the best so far)",
+        f"{why} (seen in iteration {seen.number}; the best so far is {best_iteration.number})",
         settings_of(suggestion),
         suggestion.name,
     )

@@ -37,8 +37,8 @@ def unattended(loop: LoopFolder, doing: Doing = "queue") -> Iterator[None]:
         holder = holder_of(loop.unattended)
         who = f"process {holder.pid} on {holder.host}" if holder is not None else "another process"
         raise BadInput(
-            f"{loop.name}: {who} already runs its queue or auto",
-            f"to stop it and its run: {command('stop', loop.name)}",
+            f"{loop.name}: {who} already runs the queue or auto",
+            f"stop that process and its run: {command('stop', loop.name)}",
         )
     _accept_interrupts()
     with RunLock(loop.unattended, doing):
@@ -62,11 +62,11 @@ def end(loop: LoopFolder) -> int:
         remote = holder_of(loop.unattended) if is_unattended(loop) else None
         if remote is None:
             raise BadInput(
-                f"{loop.name}: neither its queue nor auto is running",
+                f"{loop.name}: neither the queue nor auto is running",
                 command("status", loop.name),
             )
         raise BadInput(
-            f"{loop.name}: process {remote.pid} on {remote.host} runs its queue or auto",
+            f"{loop.name}: process {remote.pid} on {remote.host} runs the queue or auto",
             f"on {remote.host}: {command('stop', loop.name)}",
         )
     os.kill(holder.pid, signal.SIGINT)

@@ -202,11 +202,11 @@ def _explained(refused: _Refused, config: Config) -> tuple[CheckResult, Config |
     named = [name for name in sorted(changed) if _is_named(name, message, refused.group)]
     at_fault = named or [name for name in refused.fields if name in changed]
     if not at_fault and refused.group == "model":
-        text = f"{config.model.id}: its config.json cannot be used: {message}"
+        text = f"{config.model.id}: the file config.json cannot be used: {message}"
         return error(CheckKind.MODEL, text, COPY_AGAIN), None
     if not at_fault:
-        hint = "change the setting that it names, or choose another model"
-        return error(CheckKind.CONFIG, f"the run cannot be built: {message}", hint), None
+        hint = "change the setting that the message names, or choose another model"
+        return error(CheckKind.CONFIG, f"the run cannot be set up: {message}", hint), None
     field = at_fault[0]
     text = message if message.startswith(field) else f"{field}: {message}"
     hint = fault.hint if isinstance(fault, BadInput) else f"--set {field}=none, its default"

@@ -61,7 +61,7 @@ def check_run(
     except TuiLoopError as fault:
         return [error(CheckKind.MODEL, fault.message, fault.hint)]
     except Exception as fault:  # whatever a library raises would end the run
-        text = f"{config.model.id}: the checks failed: {sentence_of(fault)}"
+        text = f"{config.model.id}: the checks could not be completed: {sentence_of(fault)}"
         return [error(CheckKind.MODEL, text, "check the model's files and the settings")]
 
 

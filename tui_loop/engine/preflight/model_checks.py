@@ -37,7 +37,7 @@ _OTHER_KINDS = (
     ("a vision-language model", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"),
     ("a speech model", "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES"),
     ("an encoder-decoder model", "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"),
-    ("an encoder, which sees both sides of a token", "MODEL_FOR_MASKED_LM_MAPPING_NAMES"),
+    ("an encoder with bidirectional attention", "MODEL_FOR_MASKED_LM_MAPPING_NAMES"),
     ("a classifier", "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES"),
 )
 """Kinds of models that are refused, with the table of transformers that lists their types."""
@@ -61,7 +61,7 @@ def check_architecture(config: Config, root: Path) -> list[CheckResult]:
     source = find_model(config.model.id, root)
     name = config.model.id
     arguments = pretrained_arguments(config, source)
-    with damaged_files(config, "its config.json cannot be used"):
+    with damaged_files(config, "the file config.json cannot be used"):
         try:
             shape = AutoConfig.from_pretrained(source.name, **arguments)
         except (ValueError, KeyError) as fault:
@@ -75,7 +75,7 @@ def check_architecture(config: Config, root: Path) -> list[CheckResult]:
         return [error(CheckKind.MODEL, f"{name} is {kind}", CAUSAL_ONLY)]
     heads = [each for each in shape.architectures or () if str(each).endswith(_OTHER_HEADS)]
     if heads:
-        text = f"{name} has the weights of {heads[0]}, without the head of a language model"
+        text = f"{name} has the weights of {heads[0]}, but no language-model head"
         return [error(CheckKind.MODEL, text, CAUSAL_ONLY)]
     return []
 
@@ -88,15 +88,15 @@ def _unknown_type(name: str, config: Config, fault: Exception) -> CheckResult:
     reason = sentence_of(fault)
     return error(
         CheckKind.MODEL,
-        f"{name}: transformers {__version__} does not know this model: {reason}",
-        "choose another model, or one that brings its code: --set model.trust_remote_code=true",
+        f"{name}: transformers {__version__} does not support this model: {reason}",
+        "choose another model; one with its own code needs --set model.trust_remote_code=true",
     )
 
 
 def _needs_code(name: str) -> CheckResult:
     return error(
         CheckKind.MODEL,
-        f"{name} needs Python code of its own, which runs only with your consent",
+        f"{name} needs its own Python code, which runs only with your consent",
         "read that code, then --set model.trust_remote_code=true",
     )
 
@@ -133,7 +133,7 @@ def check_packing(config: Config, model: Any) -> list[CheckResult]:
     return [
         error(
             CheckKind.CONFIG,
-            f"{field}: {config.model.id} cannot keep the rows of one sequence apart: {reason}",
+            f"{field}: {config.model.id} cannot keep packed rows apart: {reason}",
             f"--set {field}=false",
             field=field,
         )
@@ -160,11 +160,13 @@ def check_weights(config: Config, model: Any, root: Path) -> list[CheckResult]:
     if not (other or missing):
         return []
     if other:
-        sizes = f"{_size(stored[other[0]].shape)} and not {_size(own[other[0]])}"
-        text = f"{counted(len(other), 'weight')} of another size, such as {other[0]} with {sizes}"
+        sizes = f"{_size(stored[other[0]].shape)} instead of {_size(own[other[0]])}"
+        text = (
+            f"{counted(len(other), 'weight')} of a different size, such as {other[0]} with {sizes}"
+        )
     else:
         text = f"no weights for {counted(len(missing), 'parameter')}, such as {missing[0]}"
-    text = f"{config.model.id}: its weights files do not fit its config.json: they have {text}"
+    text = f"{config.model.id}: the weights files do not match config.json: they have {text}"
     return [error(CheckKind.MODEL, text, COPY_AGAIN)]
 
 
@@ -173,8 +175,8 @@ def _cannot_dequantize(config: Config, model: Any) -> list[CheckResult]:
     try:
         get_hf_quantizer(copy.deepcopy(model.config), None, None, True, {})
     except Exception as fault:  # ImportError, RuntimeError, ValueError ...
-        text = f"{config.model.id}: its quantized weights cannot be loaded: {sentence_of(fault)}"
-        return [error(CheckKind.MODEL, text, "choose the model without quantization")]
+        text = f"{config.model.id}: the quantized weights cannot be loaded: {sentence_of(fault)}"
+        return [error(CheckKind.MODEL, text, "choose an unquantized version of the model")]
     return []
 
 
@@ -206,19 +208,21 @@ def check_tokenizer(
     """Returns an error where rows have tokens for which the model has no embedding."""
     known = len(masker.tokenizer)
     beyond = [row for row, each in rows if max(each.ids, default=0) >= embeddings]
-    sizes = f"the tokenizer has {known:,} tokens, {config.model.id} has {embeddings:,} embeddings"
+    sizes = (
+        f"the tokenizer has {known:,} tokens, but {config.model.id} has {embeddings:,} embeddings"
+    )
     if beyond:
         return [
             error(
                 CheckKind.MODEL,
-                f"{sizes}: {counted(len(beyond), 'training row')} have tokens beyond them",
-                "take the tokenizer that belongs to this model",
+                f"{sizes}: {counted(len(beyond), 'training row')} have tokens without an embedding",
+                "use the tokenizer that belongs to this model",
                 count=len(beyond),
                 rows=evidence(shown("train", row) for row in beyond),
             )
         ]
     if known > embeddings:
-        text = f"{sizes}: a row with one of the others would end the run"
-        hint = "take the tokenizer that belongs to this model"
+        text = f"{sizes}: a row with a token without an embedding would end the run"
+        hint = "use the tokenizer that belongs to this model"
         return [warning(CheckKind.MODEL, text, hint)]
     return []

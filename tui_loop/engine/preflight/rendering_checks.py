@@ -31,7 +31,7 @@ NAME_LENGTH, PART_LENGTH = 30, 40
 NAMES_SHOWN = 5
 """Special tokens that a message names."""
 
-_OWN_TEMPLATE = "--set data.chat_template=FILE, your own template"
+_OWN_TEMPLATE = "--set data.chat_template=FILE with your own template"
 
 
 class _FlawText(msgspec.Struct, frozen=True):
@@ -77,8 +77,8 @@ def _stop(masker: LossMasker) -> list[CheckResult]:
         results.append(
             warning(
                 CheckKind.OTHER_EOS,
-                f"the chat template ends answers with {end}, but the model {own}: other programs "
-                "may not stop at the end of an answer",
+                f"the chat template ends answers with {end}, but the model {own}: other inference "
+                "programs may not stop at the end of an answer",
                 f"--set training.eos_token='{end}'",
             )
         )
@@ -101,7 +101,7 @@ def _roles(masker: LossMasker, rows: Sequence[tuple[Row, MaskedTokens]]) -> list
             tokens[part.role] += part.end - part.start
             trained[part.role] += sum(whole.trained[part.start : part.end])
     shares = ", ".join(f"{role} {share(trained[role], tokens[role])}" for role in tokens)
-    return [info(CheckKind.TRAINED_ROLES, f"tokens trained on by role: {shares}")]
+    return [info(CheckKind.TRAINED_ROLES, f"share of tokens trained on, by role: {shares}")]
 
 
 def _other_template(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult]:
@@ -112,15 +112,17 @@ def _other_template(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult
     own, sample = ChatTemplate(masker.tokenizer), rows[:PARTS_ROWS]
     differing = [row for row in sample if _is_different(masker, own, row)]
     if not differing:
-        message = "TRL's training template renders the rows as the model's own template does"
+        message = (
+            "TRL's training template renders the rows exactly as the model's own template does"
+        )
         return [info(CheckKind.OTHER_TEMPLATE, message)]
     noun = _row_noun(masker, sample)
     return [
         warning(
             CheckKind.OTHER_TEMPLATE,
-            f"{of_all(len(differing), len(sample), noun)} "
-            f"{'differs' if len(differing) == 1 else 'differ'} between the model's own chat "
-            "template and TRL's training template, which renders the rows here",
+            f"TRL's training template, which is used here, renders "
+            f"{of_all(len(differing), len(sample), noun)} differently from the model's own chat "
+            "template",
             _OWN_TEMPLATE,
             count=len(differing),
             rows=evidence(shown("train", row) for row in differing),
@@ -163,15 +165,15 @@ def _flaws(masker: LossMasker, rows: Sequence[tuple[Row, MaskedTokens]]) -> list
 
 def _flaw_texts(masker: LossMasker) -> dict[Flaw, _FlawText]:
     """Returns the texts on each flaw, in the order of the results."""
-    no_stop = "an answer without a token that ends it: the model does not learn to stop"
-    merged = "merge the prompt's last token with the answer's first"
+    no_stop = "an answer without an end token, so the model does not learn to stop"
+    merged = "a token across the end of the prompt and the start of the answer"
     prompt = "the answer differently from the chat template's generation prompt"
-    from_here = "generation starts as trained, but other programs may start otherwise"
+    from_here = "evaluation starts as in training, but other programs may not"
     return {
         "dropped": _FlawText(
             CheckKind.DROPPED,
-            "loses a part in the chat template",
-            "lose a part in the chat template",
+            "loses a part of its content in the chat template",
+            "lose a part of their content in the chat template",
             _OWN_TEMPLATE,
         ),
         "other_prompt": _FlawText(
@@ -185,8 +187,8 @@ def _flaw_texts(masker: LossMasker) -> dict[Flaw, _FlawText]:
         ),
         "merged": _FlawText(
             CheckKind.MERGED,
-            f"would {merged}; it is split there, as for generation",
-            f"would {merged}; they are split there, as for generation",
+            f"would have {merged}; the token is split there, as in generation",
+            f"would have {merged}; the token is split there, as in generation",
             _split_hint(masker),
         ),
     }
@@ -194,8 +196,8 @@ def _flaw_texts(masker: LossMasker) -> dict[Flaw, _FlawText]:
 
 def _stop_hint(masker: LossMasker) -> str:
     if masker.renderer.template is None:
-        return "--set training.eos_token=TOKEN, one that ends a text"
-    return f"{_OWN_TEMPLATE}, or --set evaluation.stop with a text that it writes after answers"
+        return "--set training.eos_token=TOKEN with a token that ends a text"
+    return f"{_OWN_TEMPLATE}, or --set evaluation.stop with the text that ends an answer"
 
 
 def _split_hint(masker: LossMasker) -> str:
@@ -203,8 +205,8 @@ def _split_hint(masker: LossMasker) -> str:
     if masker.renderer.template is not None:
         return f"{_OWN_TEMPLATE} whose generation prompt ends with a newline or a special token"
     if masker.config.data.prompt_template is not None:
-        return "end data.prompt_template with a colon or a newline, without a blank after it"
-    return "begin completions with a blank, or --set data.prompt_template='{prompt} Answer:'"
+        return "end data.prompt_template with a colon or a newline, without a space after it"
+    return "begin completions with a space, or --set data.prompt_template='{prompt} Answer:'"
 
 
 def _special_tokens(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult]:
@@ -221,7 +223,7 @@ def _special_tokens(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult
     if not found:
         return []
     shown_names = ", ".join(map(_token_name, list(names)[:NAMES_SHOWN]))
-    hint = "remove them from the text"
+    hint = "remove these tokens from the text"
     if not found[0].messages:  # such a text may hold turns
         hint += ", or give the rows as messages"
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
@@ -230,7 +232,7 @@ def _special_tokens(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult
             CheckKind.SPECIAL_TOKENS,
             f"{of_all(len(found), len(rows), _row_noun(masker, rows))} "
             f"{'contains' if len(found) == 1 else 'contain'} special tokens as text "
-            f"({shown_names}{more}), which the model reads as its own marks",
+            f"({shown_names}{more}), which the model reads as control tokens",
             hint,
             count=len(found),
             rows=evidence(shown("train", row) for row in found),

@@ -47,12 +47,11 @@ def _missing_names(config: Config, model: Any) -> list[CheckResult]:
         exist = layer_names(model)
         guess = did_you_mean(missing[0], exist)
         severity = error if len(missing) == len(targets) else warning
-        verb = "names" if len(missing) == 1 else "name"
         return [
             severity(
                 CheckKind.TARGETS,
-                f"{FIELD}: {', '.join(missing)} {verb} no layer of this model{guess}",
-                f"it has {', '.join(exist[:NAMES_SHOWN])}; or --set {FIELD}=all-linear",
+                f"{FIELD}: this model has no layer {', '.join(missing)}{guess}",
+                f"choose from {', '.join(exist[:NAMES_SHOWN])}, or --set {FIELD}=all-linear",
                 field=FIELD,
             )
         ]

@@ -75,8 +75,8 @@ class _TokenChecks(msgspec.Struct, frozen=True):
         sampled = "" if self.is_whole else f" (of {len(self.rows):,} sampled rows)"
         return info(
             CheckKind.TOKENS,
-            f"a row has {lengths[len(lengths) // 2]} tokens (median), 95% have up to "
-            f"{lengths[(95 * len(lengths) - 1) // 100]}, the longest has {longest}{sampled}",
+            f"tokens per row: median {lengths[len(lengths) // 2]}, 95th percentile "
+            f"{lengths[(95 * len(lengths) - 1) // 100]}, longest {longest}{sampled}",
             count=longest,
             rows=(shown("train", longest_row),),
         )
@@ -97,7 +97,7 @@ class _TokenChecks(msgspec.Struct, frozen=True):
                 severity(
                     CheckKind.FULLY_MASKED,
                     f"{of_all(len(masked), len(self.rows), self.row_noun)} "
-                    f"{'has' if len(masked) == 1 else 'have'} no trained token within "
+                    f"{'has' if len(masked) == 1 else 'have'} no token to train on within "
                     f"{limit} tokens and {'is' if len(masked) == 1 else 'are'} left out",
                     longer,
                     count=len(masked),
@@ -175,7 +175,11 @@ class _TokenChecks(msgspec.Struct, frozen=True):
         batches = [lengths[at : at + batch] for at in range(0, len(lengths), batch)]
         computed = sum(max(each) * len(each) for each in batches)
         waste = computed - sum(lengths)
-        return [info(CheckKind.PADDING, f"{share(waste, computed)} of the batch tokens is padding")]
+        return [
+            info(
+                CheckKind.PADDING, f"{share(waste, computed)} of the tokens in batches are padding"
+            )
+        ]
 
     @property
     def is_whole(self) -> bool:
@@ -311,17 +315,15 @@ def _memory(config: Config, sizes: Sizes, longest: int) -> CheckResult:
     logits = 4 * config.training.per_device_train_batch_size * longest * sizes.vocabulary
     needed = sizes.fixed_bytes
     message = (
-        f"{size(needed)} for weights, gradients and optimizer, without activations "
+        f"weights, gradients and optimizer need {size(needed)}, without activations "
         f"(logits of the longest batch: {size(logits)}); {device} has {size(total)}"
     )
     if needed > total:
         return error(
-            CheckKind.MEMORY, message, "a smaller model, lora.enabled, or model.quantization"
+            CheckKind.MEMORY, message, "use a smaller model, lora.enabled or model.quantization"
         )
     if needed + logits > total:
-        return warning(
-            CheckKind.MEMORY, message, "a smaller per_device_train_batch_size or max_length"
-        )
+        return warning(CheckKind.MEMORY, message, "lower per_device_train_batch_size or max_length")
     return info(CheckKind.MEMORY, message, count=needed)
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from tui_loop.core.preflight.check_result import ChecksFailed, by_severity
+from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.preflight.check_result import ChecksFailed, by_severity, errors_of
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Checks
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.screens.check import CheckScreen
+
+SUITED = (
+    *("model.id", "model.revision", "data.train", "data.eval", "data.holdout", "data.eval_split"),
+    *("data.shape", "data.columns", "data.chat_template", "evaluation.metric"),
+)
+"""Settings that must suit each other: the model, the data and the metric."""
 
 
 class ChecksController:
@@ -22,6 +29,24 @@ class ChecksController:
         if draft is not None:
             screen = self._show_screen(f"Check of {self._context.next_number}")
             self._context.run(self._check(screen, draft), "check")
+
+    def check_edit(self, before: Draft | None, draft: Draft) -> None:
+        """Checks whether model, data and metric suit each other after one of them was edited."""
+        is_edited = before is None or any(
+            before.value(each) != draft.value(each) for each in SUITED
+        )
+        if is_edited and not draft.problems:
+            self._context.run(self._check_edit(draft), "check-edit")
+
+    async def _check_edit(self, draft: Draft) -> None:
+        context = self._context
+        checks = await context.in_thread(context.backend.preflight, context.loop, draft)
+        found = errors_of(await context.in_thread(checks.of_rows))
+        if not found:
+            found = errors_of(await context.in_thread(checks.of_tokens, lambda: None))
+        now = context.state.draft
+        if found and now is not None and now.tables == draft.tables:
+            context.notify_error(TuiLoopError(found[0].message, found[0].hint))
 
     def show_refusal(self, error: ChecksFailed) -> None:
         """Lists the checks for which a run was refused."""

@@ -30,12 +30,14 @@ class ComparisonController:
         """Compares the selected iteration with the newest mark, else with its parent."""
         context, iteration = self._context, self._context.iteration
         if iteration is None:
-            context.notify("Select an iteration that has run. m marks the one to compare with.")
+            context.notify(
+                "Select an iteration that has run. {loop.mark} marks the one to compare with."
+            )
             return
         mark = context.state.newest_mark
         other = iteration.parent if mark is None else mark
         if other is None:
-            context.notify("There is no iteration to compare with. m marks one.")
+            context.notify("There is no iteration to compare with. {loop.mark} marks one.")
         else:
             self.compare(other, iteration.number)
 
@@ -160,7 +162,7 @@ class ProgressController:
         async with self._queue.turn:
             added, count = await self._context.in_thread(work)
         what = f"Queued {counted(added, 'replicate')}" if added else "They are queued already"
-        self._context.notify(f"{what}: {waiting_words(count)}. g q shows the queue.")
+        self._context.notify(f"{what}: {waiting_words(count)}. {{loop.queue}} shows the queue.")
 
     def _replicates(self, pair: Pair) -> list[QueuedDraft]:
         runs = pair.reach.runs if pair.reach is not None else None

@@ -14,6 +14,7 @@ from tui_loop.tui.controllers.comparison import ComparisonController
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.controllers.live_screen import LiveScreen
+from tui_loop.tui.keys import with_keys
 from tui_loop.tui.screens.diagnosis import DiagnosisProgress, DiagnosisScreen, fault_lines
 from tui_loop.tui.widgets.diagnosis_list import evidence_of, why_nothing
 from tui_loop.tui.widgets.failures import FailuresPane
@@ -131,7 +132,7 @@ class DiagnosisController:
         self._key, self._iteration = key, snapshot.iteration(number)
         progress = self._progress.setdefault(key, DiagnosisProgress())
         if self._iteration is None or self._iteration.state in NOT_DIAGNOSED:
-            screen.show(self._heading, progress, instead=why_nothing(self._iteration))
+            screen.show(self._heading, progress, instead=self._why_nothing())
             return
         if progress.known is None:
             screen.show(self._heading, progress, instead=(f"reading the record of {number} ...",))
@@ -156,8 +157,12 @@ class DiagnosisController:
         assert progress.known is not None
         known = progress.known
         is_bare = not (known.findings or known.suggestions or known.verdict)
-        instead = why_nothing(self._iteration) if is_bare else ()
+        instead = self._why_nothing() if is_bare else ()
         self._screen.show(self._heading, progress, status=status, instead=instead)
+
+    def _why_nothing(self) -> tuple[str, ...]:
+        keys = self._context.services.keys
+        return tuple(with_keys(each, keys) for each in why_nothing(self._iteration))
 
     @property
     def _heading(self) -> str:

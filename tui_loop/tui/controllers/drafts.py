@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from tui_loop.core.data.offered_files import offers
 from tui_loop.core.errors import TuiLoopError
+from tui_loop.core.examples.completion import Completion
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text.figures import brief, counted
@@ -19,6 +21,9 @@ from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.styled_lines import Span
 
 VALUE_LENGTH = 40
+
+MODEL = "model.id"
+FILES = ("data.train", "data.eval", "data.holdout")
 
 Fill = Callable[[Draft], Draft]
 """Fills a new draft in."""
@@ -46,12 +51,27 @@ class DraftsController:
                 saved = await context.in_thread(write_draft, context.loop, draft)
             except TuiLoopError as error:
                 if not is_quiet:
-                    message = f"{error.message}; the draft is in memory"
+                    message = f"{error.message}; the draft is only in memory"
                     context.notify_error(TuiLoopError(message, error.hint))
                 return
             if context.state.draft is draft:
                 context.bench.replace_draft(saved)
         context.bench.poll_now()
+
+    def completions(self, name: str, typed: str) -> list[Completion]:
+        """Returns the files, folders and models with which a text for a field could begin."""
+        if name not in (*FILES, MODEL):
+            return []
+        known = self._context.backend.models() if name == MODEL else []
+        offered = offers(self._context.loop.root, typed).rows
+        paths = [
+            each.path for each in offered if each.is_plain and (name in FILES or each.is_folder)
+        ]
+        return [
+            Completion(each[len(typed) :], each)
+            for each in (*known, *paths)
+            if each.startswith(typed) and each != typed
+        ]
 
     def reset(self) -> None:
         """Asks, and sets all fields to the parent's values."""
@@ -64,7 +84,7 @@ class DraftsController:
     async def _reset(self, draft: Draft) -> None:
         answer = await self._context.ask(
             "Undo all changes?",
-            [[(f"{counted(len(draft.changed), 'field')} will be as in the parent again.", "")]],
+            [[(f"{counted(len(draft.changed), 'field')} will have the parent's value again.", "")]],
             [("u", "undo them", "reset"), ("k", "keep them", "")],
         )
         if answer:

@@ -16,6 +16,7 @@ from tui_loop.tui.cells import flat
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.example_lines import ANNOTATION_TEXTS
+from tui_loop.tui.keys import with_keys
 from tui_loop.tui.screens.again import AgainScreen
 from tui_loop.tui.screens.asking import AskingScreen
 from tui_loop.tui.screens.example import ExampleScreen
@@ -25,11 +26,11 @@ from tui_loop.tui.widgets.failures import FailuresPane
 MAX_REGENERATED = 500
 """Examples that are generated again in one go."""
 
-NOTHING_TRAINED = "Nothing has been trained yet. r runs the draft."
+NOTHING_TRAINED = "Nothing has been trained yet. {run.start} runs the draft."
 
 UNMEASURED = {
-    True: "the base was trained on nothing; select an iteration of it",
-    False: "r runs the draft, which measures them (evaluation.train_rows)",
+    True: "the base model has no training rows; select an iteration that was trained",
+    False: "{run.start} runs the draft, which measures them (evaluation.train_rows)",
 }
 """What to do where no loss was measured: of the base, of an older iteration."""
 
@@ -113,7 +114,7 @@ class ExamplesController:
         pane = self._context.pane(FailuresPane)
         examples = pane.list.examples
         if examples is None or not pane.list.listed:
-            self._context.notify("No example is listed. f changes the filter.")
+            self._context.notify("No example is listed. {failures.filter} changes the filter.")
             return
         limit = examples.measured.max_new_tokens or NEW_TOKENS
         pane.field.close()
@@ -178,7 +179,8 @@ class ExamplesController:
         context = self._context
         found = await context.read_for(screen, context.backend.suspects, context.loop, number)
         if found is not None:
-            screen.show(suspected_rows(found, UNMEASURED[number == 0]))
+            unmeasured = with_keys(UNMEASURED[number == 0], context.services.keys)
+            screen.show(suspected_rows(found, unmeasured))
 
     async def _ask_models(self, number: int, example: Example | None) -> None:
         context = self._context

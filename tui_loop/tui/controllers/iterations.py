@@ -45,7 +45,8 @@ class IterationsController:
         notes = await asyncio.to_thread(context.loop.iteration(iteration.number).read_notes)
         compared = context.snapshot.comparisons.get(iteration.number)
         title = f"{context.loop.name}/{iteration.number}"
-        lines = detail_lines(iteration, compared, notes, context.snapshot.best)
+        best, keys = context.snapshot.best, context.services.keys
+        lines = detail_lines(iteration, compared, notes, best, keys)
         context.push_screen(ReadingScreen(title, lines))
 
     def edit_reason(self) -> None:

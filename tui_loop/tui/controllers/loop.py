@@ -27,7 +27,7 @@ class LoopController:
         if snapshot is None:
             return
         if context.hosted_or_live or snapshot.unattended is not None:
-            context.notify("A run or a queue is active in this loop. s stops it.")
+            context.notify("A run or a queue is active in this loop. {run.stop} stops it.")
         elif (closed := snapshot.settings.closed) is not None:
             context.run(self._reopen(closed.why), "loop")
         else:
@@ -81,7 +81,7 @@ class LoopController:
         number, missing = await context.in_thread(self._last_and_missing, selected)
         which = "the selected iteration" if selected else "the best iteration"
         ends = f"Its last iteration is {number}, {which}. " if number is not None else ""
-        lines: list[list[Span]] = [[(f"{ends}A closed loop runs nothing new.", "muted")]]
+        lines: list[list[Span]] = [[(f"{ends}A closed loop starts no new runs.", "muted")]]
         if missing:
             lines.append([("! Not ready: ", "warn"), (flat("; ".join(missing), 400), "")])
         why = await context.wait_for(
@@ -153,7 +153,7 @@ class LoopController:
         try:
             await context.in_thread(write)
         except TuiLoopError as error:
-            raise TuiLoopError(error.message, "g w asks for another file") from error
+            raise TuiLoopError(error.message, "{loop.report} asks for another file") from error
         context.notify(f"wrote {path.absolute()}")
 
     async def _draft_fresh_split(self) -> None:
@@ -165,7 +165,12 @@ class LoopController:
         parent = chosen.number if chosen is not None and chosen.config is not None else newest
         lines: list[list[Span]] = [
             [("The old evaluation rows become training rows; as many others are held out.", "")],
-            [("Scores on the two splits cannot be compared. The base is evaluated anew.", "muted")],
+            [
+                (
+                    "Scores on the two splits cannot be compared. The base is evaluated again.",
+                    "muted",
+                )
+            ],
         ]
         if context.state.has_draft_to_lose:
             description = self._drafts.description()

@@ -48,7 +48,7 @@ class PatternsController:
         """Selects the iteration `loop/N` if it belongs to this loop."""
         loop, _, number = place.rpartition("/")
         if loop != self._context.loop.name:
-            self._context.notify(f"{place} belongs to another loop. g O opens it.")
+            self._context.notify(f"{place} belongs to another loop. {{patterns.open}} opens it.")
             return
         self._live.close()
         self._context.bench.select(int(number))

@@ -33,7 +33,7 @@ class ReadinessController:
         """Shows whether the selected iteration is ready."""
         number = self._context.state.shown_number
         if number is None:
-            self._context.notify("Nothing has been trained yet. r runs the draft.")
+            self._context.notify("Nothing has been trained yet. {run.start} runs the draft.")
             return
         self._screen = ReadyScreen(self, self._context.loop.name, number)
         self._live.open(self._screen)
@@ -63,7 +63,10 @@ class ReadinessController:
         lines: list[list[Span]] = [
             [(line, "")] for each in sentences for line in textwrap.wrap(each, LINE_WIDTH)
         ]
-        answers = [("c", "leave it locked", ""), ("e", "evaluate it; this use counts", "evaluate")]
+        answers = [
+            ("c", "leave it locked", ""),
+            ("e", "evaluate the holdout; this use is counted", "evaluate"),
+        ]
         if await context.ask("Evaluate the holdout?", lines, answers):
             try:
                 run = await context.start_process(

@@ -16,6 +16,7 @@ from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.controllers.unattended import AutopilotController
+from tui_loop.tui.keys import with_keys
 from tui_loop.tui.screens.run_dialogs import RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
@@ -27,6 +28,11 @@ WILL: dict[RequestName, str] = {
     "evaluate": "will evaluate after this step",
     "checkpoint": "will write a checkpoint after this step",
 }
+
+DOES: dict[RequestName, str] = {"evaluate": "evaluates", "checkpoint": "writes a checkpoint"}
+
+OTHER_WAYS = "{run.pause} pauses the run. {run.detach} quits the app and leaves the run alone."
+"""What to do in place of stopping a run."""
 
 
 class RunsController:
@@ -45,7 +51,9 @@ class RunsController:
         if context.snapshot is None:
             return
         if running := context.hosted_or_live:
-            context.notify(f"{running} is running. s stops it; A queues the draft.")
+            context.notify(
+                f"{running} is running. {{run.stop}} stops it; {{loop.enqueue}} queues the draft."
+            )
             return
         draft = context.draft_to("run")
         if draft is None:
@@ -97,7 +105,7 @@ class RunsController:
         unit = "steps" if run.phase == "training" else "rows"
         lines: list[list[Span]] = [
             [(f"{run.done} of {run.total or '?'} {unit} are done.", "")],
-            [("p pauses the run. D quits the app and leaves the run alone.", "muted")],
+            [(with_keys(OTHER_WAYS, self._context.services.keys), "muted")],
         ]
         snapshot = self._context.snapshot
         if snapshot is not None and snapshot.unattended is not None:
@@ -114,7 +122,7 @@ class RunsController:
         )
         now = self._context.snapshot
         if answer and (now is None or now.live is None or now.live.number != number):
-            self._context.notify(f"{number} has ended. s stops what is running now.")
+            self._context.notify(f"{number} has ended. {{run.stop}} stops what is running now.")
         elif answer:
             message = f"{number} will stop."
             how = {"save": answer != "drop", "evaluate": answer == "evaluate"}
@@ -188,7 +196,7 @@ class RunsController:
         elif number:
             score = iteration.metrics.get("score")
             scored = f", score {percent(score)}" if score is not None else ""
-            hint = ". R resumes it." if iteration.state == "interrupted" else ""
+            hint = ". {run.resume} resumes it." if iteration.state == "interrupted" else ""
             self._context.notify(f"{number} {iteration.state}{scored}{hint}")
 
     def _live(self) -> RunView | None:
@@ -205,9 +213,9 @@ class RunsController:
     def _ask_run(self, live: RunView, name: RequestName) -> None:
         message = f"{live.number} {WILL[name]}."
         if live.run.is_paused and name in ("evaluate", "checkpoint"):
-            message = f"{live.number} does it now, during the pause."
+            message = f"{live.number} {DOES[name]} now, during the pause."
         if live.run.phase != "training" and name in ("evaluate", "checkpoint"):
-            message = f"{live.number} is not training now. It does this once it trains."
+            message = f"{live.number} is not training. It {DOES[name]} when it trains again."
         self._context.run(self._request(live, name, message), "request", is_exclusive=False)
 
     async def _request(

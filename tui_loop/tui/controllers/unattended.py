@@ -78,7 +78,7 @@ class QueueController:
         async with self.turn:
             count = await context.in_thread(lambda: add(context.loop, queued_draft(draft)))
         next_draft = await context.in_thread(new_draft, context.loop, draft.parent)
-        context.notify(f"Queued: {waiting_words(count)}. g q shows the queue.")
+        context.notify(f"Queued: {waiting_words(count)}. {{loop.queue}} shows the queue.")
         await self._drafts.save(next_draft)
 
     async def _edit(self, change: Change) -> None:
@@ -120,7 +120,14 @@ class QueueController:
         context = self._context
         answer = await context.ask(
             f"Run {counted(count, 'draft')}?",
-            [[("They run one after the other, in the background. Every run is kept.", "muted")]],
+            [
+                [
+                    (
+                        "They run one after the other, in the background. All runs are recorded.",
+                        "muted",
+                    )
+                ]
+            ],
             [("r", "run all", "run"), ("c", "not yet", "")],
         )
         if answer:
@@ -174,9 +181,11 @@ class AutopilotController:
         if snapshot is None:
             return
         if snapshot.unattended is not None:
-            context.notify(f"{NAMES[snapshot.unattended]} is running. s stops it and its run.")
+            context.notify(
+                f"{NAMES[snapshot.unattended]} is running. {{run.stop}} stops it and its run."
+            )
         elif snapshot.settings.closed is not None:
-            context.notify("The loop is closed. g f reopens it.")
+            context.notify("The loop is closed. {loop.close} reopens it.")
         else:
             has_ended = chosen is not None and chosen.state in ("finished", "failed")
             start = chosen.number if chosen is not None and has_ended and chosen.number else None
@@ -221,7 +230,7 @@ class AutopilotController:
     async def _stop(self, name: str) -> None:
         answer = await self._context.ask(
             f"Stop {name.lower()}?",
-            [[("It is between two runs. Finished runs and queued drafts stay.", "muted")]],
+            [[("No run is live just now. Finished runs and queued drafts are kept.", "muted")]],
             [("e", f"stop {name.lower()}", "end"), ("c", "let it continue", "")],
         )
         if answer:

@@ -106,7 +106,7 @@ class AskingScreen(Screen[None]):
         """Cancels the open requests."""
         self._is_cancelling = True
         self._client.drop()
-        self.notify("Cancelling. esc again leaves.")
+        self.notify("Cancelling. {app.back} again leaves.")
 
     def action_scroll(self, pages: int) -> None:
         self.sheet.action_page_down() if pages > 0 else self.sheet.action_page_up()

@@ -182,14 +182,14 @@ def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
         before = "" if found.against is None else f"against {found.against}"
         lines += [Line(""), Line("why they fail", before, is_head=True)]
         lines += _counts(found.causes)
-    weak = f"{found.tested} slices tested" if found.weak else _no_weak(found)
+    weak = f"{found.tested} slices tested, share (95% interval)" if found.weak else _no_weak(found)
     lines += [Line(""), Line("fail more often than chance explains", weak, is_head=True)]
     lines += [
         Line(f"{each.name}  ({kind_words(each.kind)})", slice_words(each), term_of(each) or " ")
         for each in found.weak
     ]
     if found.labels:
-        lines += [Line(""), Line("labels", "share that fails, 95% interval", is_head=True)]
+        lines += [Line(""), Line("labels", "share that fails (95% interval)", is_head=True)]
         lines += [
             Line(
                 each.name or "(empty)",

@@ -157,7 +157,9 @@ class DiagnosisScreen(Screen[None]):
         if selected:
             self.controller.draft_with(selected)
         else:
-            self._show_message("No suggestion is selected. space selects the one under the cursor.")
+            self._show_message(
+                "No suggestion is selected. {diagnosis.take} selects the one under the cursor."
+            )
 
     def action_step(self, by: int) -> None:
         self.controller.step(by)

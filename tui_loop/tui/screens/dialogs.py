@@ -14,7 +14,8 @@ from textual.widgets import Input
 
 from tui_loop.core.consent import ForeignCode
 from tui_loop.tui.cells import width_of
-from tui_loop.tui.keys import bindings_of
+from tui_loop.tui.keys import bindings_of, with_keys
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.field import TextInput
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
@@ -67,7 +68,7 @@ class Dialog(ModalScreen[Result]):
     """
 
     def __init__(self, title: str, keys: str, lines: Lines, *, is_wide: bool = False) -> None:
-        """`keys`: the keys of the dialog, shown in its frame."""
+        """`keys`: the keys of the dialog, shown in its frame; an `{id}` becomes a key."""
         super().__init__()
         self.sheet = Sheet(lines)
         self.sheet.can_focus = False
@@ -78,7 +79,7 @@ class Dialog(ModalScreen[Result]):
         with Vertical(classes="-wide" if self._is_wide else None) as box:
             yield self.sheet
             yield from self.compose_below()
-        entitle(box, self._title, self._keys)
+        entitle(box, self._title, with_keys(self._keys, services_of(self).keys))
 
     def compose_below(self) -> ComposeResult:
         """Yields the widgets below the lines."""
@@ -117,7 +118,7 @@ class AskScreen(Dialog[str]):
     DEFAULT_CSS = "AskScreen #answers { margin-top: 1; }"
 
     def __init__(self, title: str, lines: Lines, answers: Sequence[Answer]) -> None:
-        super().__init__(title, "enter chooses · esc goes back", lines)
+        super().__init__(title, "{list.open} chooses · {app.back} goes back", lines)
         self._answers = answers
 
     def compose_below(self) -> ComposeResult:
@@ -158,7 +159,7 @@ class InputDialog(Dialog[str | None]):
         is_needed: bool = True,
     ) -> None:
         """`does`: what enter does, in a few words."""
-        super().__init__(title, f"enter {does} · esc goes back", lines)
+        super().__init__(title, f"enter {does} · {{app.back}} goes back", lines)
         self._label, self._is_needed = label, is_needed
         self.field = TextInput(value, placeholder=placeholder)
 

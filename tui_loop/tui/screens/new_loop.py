@@ -18,10 +18,9 @@ from tui_loop.core.data.offered_files import Offers, offers, suggested_name
 from tui_loop.core.errors import TuiLoopError
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.tui.actions import BY_ID
 from tui_loop.tui.backend import Backend, DatasetPreview, NewLoop
 from tui_loop.tui.cells import flat
-from tui_loop.tui.keys import bindings, keys_of
+from tui_loop.tui.keys import bindings
 from tui_loop.tui.latest_only_worker import LatestOnlyWorker
 from tui_loop.tui.screens.new_loop_state import (
     CREATE,
@@ -107,8 +106,7 @@ class NewLoopScreen(Screen[None]):
 
     def on_mount(self) -> None:
         keymap = services_of(self).keys
-        keys = keys_of(BY_ID["new.skip_rows"], keymap)
-        self.state.skip_key = keys[0] if keys else ""
+        self.state.keys = keymap
         self.query_one("#keys", Bar).show(
             key_pieces(self.FOOTER, keymap), key_pieces(["app.help"], keymap, typing=True)
         )
@@ -118,11 +116,26 @@ class NewLoopScreen(Screen[None]):
             ("reading", self._reading.run()),
         ):
             self.run_worker(work, name=name, group=name)
+        self._restore()
         self._update_form()
         self.set_interval(PROGRESS_INTERVAL, self._show_progress)
 
     def on_unmount(self) -> None:
         self._reading.cancel()
+        typed = {name: self.fields[name].value for name in self.state.touched}
+        services_of(self).memory.put(self._memory_key, {} if self.state.is_created else typed)
+
+    def _restore(self) -> None:
+        """Fills in what was typed before the form was left without creating a loop."""
+        typed = services_of(self).memory.get(self._memory_key)
+        for name, value in typed.items() if isinstance(typed, dict) else ():
+            if name in self.fields and isinstance(value, str):
+                self._set(name, flat(value))
+                self.state.touched.add(name)
+
+    @property
+    def _memory_key(self) -> str:
+        return f"new loop {self.state.root}"
 
     def _show_progress(self) -> None:
         if self.state.progress[1]:
@@ -316,6 +329,7 @@ class NewLoopScreen(Screen[None]):
             self.state.fault = done
             self._update_form()
         else:
+            self.state.is_created = True
             services_of(self).open_loop(done)
 
     def _try_create(self, wanted: NewLoop) -> LoopFolder | TuiLoopError:

@@ -14,9 +14,10 @@ from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.preflight.row_checks import LEAVE_OUT
 from tui_loop.core.record.names import check_new_loop_name
 from tui_loop.core.text.untrusted import one_line
+from tui_loop.tui.actions import BY_ID
 from tui_loop.tui.backend import DatasetPreview, NewLoop
 from tui_loop.tui.cells import flat
-from tui_loop.tui.keys import in_keys
+from tui_loop.tui.keys import NO_KEYMAP, in_keys, keys_of
 from tui_loop.tui.widgets.form import Choice
 from tui_loop.tui.widgets.styled_lines import Span
 
@@ -27,7 +28,7 @@ NOTHING_YET: list[list[Span]] = [
     [("Choose a data file: JSONL, JSON, CSV, text, Parquet or Arrow.", "")],
     [
         (
-            "Its columns determine the shape: prompt and completion, messages, "
+            "Its columns determine the format: prompt and completion, messages, "
             "instruction and output, text, or a message and its label.",
             "muted",
         )
@@ -60,24 +61,25 @@ _SETTING = re.compile(r"--set (\S+?)(?=[;,.]?(?:\s|$))")
 
 
 def error_lines(
-    error: TuiLoopError, wanted: NewLoop, root: Path, skip_key: str = ""
+    error: TuiLoopError, wanted: NewLoop, root: Path, keymap: Mapping[str, str]
 ) -> list[list[Span]]:
     """Returns an error and its hint in terms of the form; paths are relative to `root`.
 
-    `skip_key`: the key that leaves unusable rows out.
+    `keymap`: the keys that the user has changed.
     """
     message = error.message.replace(f"{root}/", "")
     lines: list[list[Span]] = [[("✗ ", "bad"), (one_line(message, 600), "bad")]]
-    if hint := hint_here(error.hint, wanted, skip_key):
+    if hint := hint_here(error.hint, wanted, keymap):
         lines.append([("  hint: ", "muted"), (one_line(hint, 600), "")])
     return lines
 
 
-def hint_here(hint: str, wanted: NewLoop, skip_key: str = "") -> str:
+def hint_here(hint: str, wanted: NewLoop, keymap: Mapping[str, str]) -> str:
     """Returns a hint in terms of the form, or a shell command for what the form cannot do."""
-    hint = in_keys(hint, {})
-    if skip_key and hint.endswith(LEAVE_OUT):
-        return f"{hint.removesuffix(LEAVE_OUT)}or press {skip_key} to leave such rows out"
+    hint = in_keys(hint, keymap)
+    skips = keys_of(BY_ID["new.skip_rows"], keymap)
+    if skips and hint.endswith(LEAVE_OUT):
+        return f"{hint.removesuffix(LEAVE_OUT)}or press {skips[0]} to leave such rows out"
     if "--dir" in hint:
         return f"in a shell: tui-loop demo {hint}"
     if "--set" in hint:
@@ -91,7 +93,7 @@ def hint_here(hint: str, wanted: NewLoop, skip_key: str = "") -> str:
     return hint
 
 
-def preview_lines(preview: DatasetPreview) -> list[list[Span]]:
+def preview_lines(preview: DatasetPreview, keymap: Mapping[str, str]) -> list[list[Span]]:
     """Returns shape, columns, counts, labels, notices and the first rows."""
     lines: list[list[Span]] = [
         *([("✓ ", "good"), (one_line(each, 400), "")] for each in preview.read_as),
@@ -108,7 +110,7 @@ def preview_lines(preview: DatasetPreview) -> list[list[Span]]:
         lines.append(
             [("  ", ""), (f"{len(preview.labels)} labels: ", ""), (_labels(preview), "muted")]
         )
-    lines += map(_notice_line, preview.notices)
+    lines += [_notice_line(each, keymap) for each in preview.notices]
     lines.append([])
     lines += [_row(prompt, reference) for prompt, reference in preview.rows]
     return lines
@@ -118,12 +120,12 @@ def _rows(split: str, count: int) -> str:
     return f"{split} row{'' if count == 1 else 's'}"
 
 
-def _notice_line(notice: CheckResult) -> list[Span]:
+def _notice_line(notice: CheckResult, keymap: Mapping[str, str]) -> list[Span]:
     """Returns a notice and its hint, in terms of the form or of the config."""
     sign = ("! ", "warn") if notice.severity == "warning" else ("· ", "muted")
-    line: list[Span] = [sign, (one_line(in_keys(notice.message, {}), 600), "")]
+    line: list[Span] = [sign, (one_line(in_keys(notice.message, keymap), 600), "")]
     if notice.hint:
-        hint = in_keys(notice.hint, {}).replace("--metric ", "metric ")
+        hint = in_keys(notice.hint, keymap).replace("--metric ", "metric ")
         hint = _SETTING.sub(r"\1 in the config", hint)
         line.append((f" ({one_line(hint, 600)})", "muted"))
     return line
@@ -147,8 +149,8 @@ def _row(prompt: str, reference: str) -> list[Span]:
 
 
 FIELDS = {
-    "data": "type a path, or choose with ↑↓ and enter; join several with " + "",
-    "eval": "optional: type to list files; empty: split off the data",
+    "data": "type a path, or choose with {new.up}{new.down} and enter; join several with " + "",
+    "eval": "optional: type to list files; if empty, part of the data is held out",
     "name": "suggested from the file's name",
     "model": "tiny, smollm2, a folder, a .gguf file or a hub id",
     "metric": "suggested from the data",
@@ -185,11 +187,11 @@ class FormState:
         self.options: dict[str, list[str]] = {"model": [], "metric": []}
         self.offers = dict.fromkeys(PATHS, Offers())
         self.is_choosing = True
-        self.is_creating = False
+        self.is_creating = self.is_created = False
         self.preview = PreviewResult()
         self.skips_rows = False
-        self.skip_key = ""
-        """The key that leaves unusable rows out, "" where the user has unbound it."""
+        self.keys = NO_KEYMAP
+        """The keys that the user has changed."""
         self.progress = ("", 0)
         """The file being read and its rows so far; set by the thread that reads."""
         self.fault: TuiLoopError | None = None
@@ -254,10 +256,10 @@ class FormState:
         lines = [
             line
             for each in problems.values()
-            for line in error_lines(each, wanted, self.root, self.skip_key)
+            for line in error_lines(each, wanted, self.root, self.keys)
         ]
         if isinstance(result, DatasetPreview):
-            return lines + preview_lines(result)
+            return lines + preview_lines(result, self.keys)
         if result is None and self.question is not None:
             return [*lines, [(self._reading, "muted")]]
         return lines if found is not None else lines + NOTHING_YET

@@ -73,7 +73,8 @@ class Commands(Provider):
         here: tuple[str, ...] = getattr(self.screen, "scopes", ("app",))
         has_workbench = any(hasattr(screen, "context") for screen in self.app.screen_stack)
         reachable = (*here, *(WORKBENCH_SCOPES if has_workbench else ()), "app")
-        why_not: Callable[[str], str] = getattr(self.screen, "why_not", lambda _: "")
+        benches = [each for each in self.app.screen_stack if hasattr(each, "why_not")]
+        why_not: Callable[[str], str] = benches[-1].why_not if benches else lambda _: ""
         order = {scope: place for place, scope in enumerate((*here, *WORKBENCH_SCOPES))}
         moving = ("list", "sheet")
         last = len(order) + 1

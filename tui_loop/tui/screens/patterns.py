@@ -200,7 +200,7 @@ def _claim(trial: Trial, pattern: Pattern) -> str:
 FOOTER = ("list.open", "patterns.part", "patterns.open", "patterns.copy", "app.back", "app.help")
 EMPTY = [
     "No patterns yet. They need iterations that differ in their settings.",
-    "esc goes back. i drafts the next iteration, r runs it.",
+    "{app.back} goes back. {loop.next} drafts the next iteration, {run.start} runs it.",
 ]
 
 

@@ -179,7 +179,7 @@ WELCOME: list[list[Span]] = [
         (
             "A loop has a goal, data, a base model and iterations. Change the config, run it, and "
             "see how the loss and each held-out example changed. A loop is stored as plain files "
-            "that suit git.",
+            "that git can diff and merge.",
             "",
         )
     ],

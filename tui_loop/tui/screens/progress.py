@@ -39,7 +39,10 @@ FIGURE = 7
 LEAST_STRIP, MOST_STRIP = 9, 48
 LEAST_TITLE = 16
 
-EMPTY = ["Nothing has been measured yet.", "r runs the draft. Each iteration is a line here."]
+EMPTY = [
+    "Nothing has been measured yet.",
+    "{run.start} runs the draft. Each iteration is a line here.",
+]
 
 Lines = list[list[Span]]
 
@@ -248,7 +251,7 @@ def point_lines(point: Point, progress: Progress) -> Lines:
     if not lines:
         lines.append([("state  ", "muted"), (point.state, "")])
     else:
-        basis = f"95% interval over the {progress.unit}; another seed may change a figure by more"
+        basis = f"95% interval over the {progress.unit}; differences between seeds may be larger"
         lines.append([("       ", ""), (basis, "muted")])
     config = progress.config(point.number)
     if config is not None and len(config.runs) > 1:

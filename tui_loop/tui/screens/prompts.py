@@ -107,7 +107,8 @@ class SearchLine(ModalScreen[str | None]):
         super().__init__()
         self._changed = changed
         self.field = TextInput(
-            placeholder="search: enter keeps the match, n and N find the next and previous one"
+            placeholder="search: enter keeps the match, {app.next_match} and {app.previous_match} "
+            "find the next and previous one"
         )
 
     def compose(self) -> ComposeResult:

@@ -124,7 +124,8 @@ class QueueScreen(RowsScreen):
         self._snapshot = snapshot
         self.rows.why_empty = [
             "No draft is queued.",
-            "In the workbench, A adds the draft. Here, r runs all drafts in order.",
+            "In the workbench, {loop.enqueue} adds the draft. Here, {queue.run} runs all drafts in "
+            "order.",
         ]
         current = self.rows.draft
         self.rows.drafts, self.rows.problems = list(snapshot.drafts), snapshot.problems
@@ -164,9 +165,9 @@ class QueueScreen(RowsScreen):
 
     def action_run(self) -> None:
         if self._snapshot.is_running:
-            self.notify("The queue is running. s in the workbench stops it.", markup=False)
+            self.notify("The queue is running. {run.stop} in the workbench stops it.", markup=False)
         elif self._snapshot.is_auto:
-            self.notify("Auto is running. s in the workbench stops it.", markup=False)
+            self.notify("Auto is running. {run.stop} in the workbench stops it.", markup=False)
         elif not self.rows.drafts:
             self.notify("No draft is queued.", markup=False)
         else:

@@ -21,7 +21,7 @@ from tui_loop.core.workflow.holdout import (
 from tui_loop.core.workflow.readiness import HOLDOUT, Checklist, Item
 from tui_loop.tui.backend import HoldoutRun
 from tui_loop.tui.cells import fit, flat
-from tui_loop.tui.keys import bindings, in_keys
+from tui_loop.tui.keys import bindings, in_keys, with_keys
 from tui_loop.tui.screens.rows import RowsScreen, fault_lines
 from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
@@ -35,7 +35,7 @@ SIGNS = {
     "open": ("? open   ", "warn"),
 }
 TITLE_CELLS = 28
-NEXT = "After esc, g f closes the loop with it and g w writes a report."
+NEXT = "In the workbench, {loop.close} closes the loop and {loop.report} writes a report."
 """What to do with an iteration that is ready."""
 
 Lines = list[list[Span]]
@@ -153,7 +153,9 @@ class ReadyScreen(RowsScreen):
 
     def action_evaluate_holdout(self) -> None:
         if self.is_evaluating:
-            self.notify("The evaluation is running. esc ends it without counting it.")
+            self.notify(
+                "The evaluation is running. {app.back} ends it, and this use is not counted."
+            )
         elif self.found is not None and self.found.is_in_progress:
             self.notify(f"{self.number} is still running. Evaluate the holdout when it has ended.")
         elif self.found is not None:
@@ -172,11 +174,11 @@ class ReadyScreen(RowsScreen):
     def row_lines(self) -> tuple[str, Lines]:
         item = self.rows.items[self.rows.cursor]
         lines: Lines = [[(item.figure, "")]]
-        todo = item.todo
+        todo, keys = item.todo, services_of(self).keys
         if item.kind == HOLDOUT and self.found is not None and self.found.evaluation is None:
-            todo = "r evaluates the holdout after a confirmation."
+            todo = with_keys("{ready.look} evaluates the holdout after a confirmation.", keys)
         if todo:
-            lines.append([("→ ", "accent"), (in_keys(todo, services_of(self).keys), "")])
+            lines.append([("→ ", "accent"), (in_keys(todo, keys), "")])
         if item.kind == HOLDOUT and self.found is not None:
             lines += (
                 evaluation_lines(self.found.evaluation) if self.found.evaluation is not None else []
@@ -185,17 +187,19 @@ class ReadyScreen(RowsScreen):
         return item.title, lines
 
     def _head_lines(self) -> Lines:
+        keys = services_of(self).keys
         if self._fault is not None:
-            return fault_lines(self._fault, services_of(self).keys)
+            return fault_lines(self._fault, keys)
         if self.found is None:
             return []
         style = "good" if self.found.is_ready else "strong"
         notices: Lines = [
-            [("! ", "warn"), (in_keys(each, services_of(self).keys), "warn")]
-            for each in self.found.notices
+            [("! ", "warn"), (in_keys(each, keys), "warn")] for each in self.found.notices
         ]
         uses: Lines = [[(self.found.holdout_use_summary, "muted")]] if self.found.uses else []
-        then: Lines = [[("→ ", "accent"), (NEXT, "")]] if self.found.is_ready else []
+        then: Lines = (
+            [[("→ ", "accent"), (with_keys(NEXT, keys), "")]] if self.found.is_ready else []
+        )
         return [[(self.found.verdict, style)], *then, *uses, *notices]
 
     def _draw_now(self) -> None:

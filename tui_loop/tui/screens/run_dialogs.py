@@ -17,7 +17,7 @@ from tui_loop.core.text.figures import brief, counted
 from tui_loop.core.workflow.draft import Draft
 from tui_loop.tui.backend import Preview
 from tui_loop.tui.cells import flat, width_of
-from tui_loop.tui.keys import in_keys
+from tui_loop.tui.keys import in_keys, with_keys
 from tui_loop.tui.screens.dialogs import Dialog, labelled
 from tui_loop.tui.screens.rows import fault_lines
 from tui_loop.tui.services import services_of
@@ -30,6 +30,8 @@ REASON = 60
 """The longest reason, in cells, that the field shows in full."""
 
 UNCHANGED = "This run repeats its parent. Press enter again to run it."
+
+ALL_CHECKS = "After {app.back}, {run.check} shows all checks."
 
 
 class RunDialog(Dialog[str | None]):
@@ -44,7 +46,7 @@ class RunDialog(Dialog[str | None]):
         self._is_confirmed = bool(draft.changed) or not draft.parent
         self._shown = self._lines("reading the data ...")
         origin = f", from {draft.parent}" if draft.parent else ""
-        keys = "enter runs the draft · esc goes back"
+        keys = "enter runs the draft · {app.back} goes back"
         super().__init__(f"Run {number}{origin}", keys, self._shown, is_wide=True)
         self.field = TextInput(draft.why, placeholder="why this change? (stored in the record)")
 
@@ -61,9 +63,9 @@ class RunDialog(Dialog[str | None]):
         """Shows why the draft cannot run."""
         lines = self._lines("")[:-1]
         lines.append([("✗ ", "bad"), (fault.message, "bad")])
-        hint = in_keys(fault.hint, services_of(self).keys)
-        lines.append([("  hint: ", "muted"), (hint, "")])
-        lines.append([("  After esc, g c shows all checks.", "muted")])
+        keys = services_of(self).keys
+        lines.append([("  hint: ", "muted"), (in_keys(fault.hint, keys), "")])
+        lines.append([(f"  {with_keys(ALL_CHECKS, keys)}", "muted")])
         self._fill(lines)
 
     def show(self, preview: Preview) -> None:
@@ -77,7 +79,7 @@ class RunDialog(Dialog[str | None]):
             lines.append(
                 [
                     (
-                        "The base model has no scores for this set-up yet; it is evaluated first.",
+                        "The base model has no scores for this setup yet; it is evaluated first.",
                         "muted",
                     )
                 ]
@@ -92,7 +94,7 @@ class RunDialog(Dialog[str | None]):
                 if each
             )
             one = f": {warnings[0].message}" if len(warnings) == 1 and not errors else ""
-            shown = f"{counts}{one}. After esc, g c shows all checks."
+            shown = f"{counts}{one}. {with_keys(ALL_CHECKS, keys)}"
             lines.append([("! ", "warn"), (shown, "bad" if errors else "warn")])
         self._fill(lines)
 
@@ -132,6 +134,11 @@ class RunDialog(Dialog[str | None]):
 ITERATIONS = 4
 """How many runs auto is offered."""
 
+AHEAD = (
+    "After each run auto judges the result and continues from the best iteration, until it is "
+    "ready, on a plateau, or out of budget. {run.stop} stops it."
+)
+
 LABEL = 14
 """Cells of the labels."""
 
@@ -153,7 +160,7 @@ class AutoDialog(Dialog[Budget | None]):
         self._preview: list[list[Span]] = [[("reading the diagnosis ...", "muted")]]
         self._is_possible = False
         title = f"Auto in {loop}, from {start if start is not None else 'the best'}"
-        keys = "enter starts · tab next field · esc goes back"
+        keys = "enter starts · tab next field · {app.back} goes back"
         super().__init__(title, keys, self._preview, is_wide=True)
         self.iterations = TextInput(str(ITERATIONS), id="auto-iterations")
         self.hours = TextInput("", placeholder="no limit", id="auto-hours")
@@ -191,16 +198,7 @@ class AutoDialog(Dialog[Budget | None]):
     def _lines(self, problem: str = "") -> list[list[Span]]:
         if not self._is_possible:
             return self._preview
-        lines = [
-            *self._preview,
-            [
-                (
-                    "After each run it judges the result and continues from the best one, until it "
-                    "is ready, on a plateau, or out of budget. s stops it.",
-                    "muted",
-                )
-            ],
-        ]
+        lines = [*self._preview, [(with_keys(AHEAD, services_of(self).keys), "muted")]]
         return [*lines, [("✗ ", "bad"), (problem, "bad")]] if problem else lines
 
 

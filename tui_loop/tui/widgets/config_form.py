@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from textual.message import Message
 
 from tui_loop.core.config.fields import as_setting, field, from_setting, next_choice
 from tui_loop.core.config.tables import Tables
+from tui_loop.core.examples.completion import Completion
 from tui_loop.core.patterns.all_patterns import NO_HINT, NO_HINTS, Hint, Hints, hints_for
 from tui_loop.core.patterns.pattern import Pattern
 from tui_loop.core.record.structs import Iteration
@@ -32,6 +34,13 @@ HELP, MORE, ROOMY = 4, 2, 14
 
 BATCH_SIZE = "training.per_device_train_batch_size"
 ACCUMULATION = "training.gradient_accumulation_steps"
+
+
+FieldCompletions = Callable[[str, str], Sequence[Completion]]
+
+
+def _no_completions(name: str, typed: str) -> Sequence[Completion]:
+    return ()
 
 
 class ConfigPane(Pane):
@@ -62,8 +71,10 @@ class ConfigPane(Pane):
     class ResetWanted(Message):
         """A request to reset all fields, which the user has to confirm."""
 
-    def __init__(self) -> None:
+    def __init__(self, completions: FieldCompletions = _no_completions) -> None:
+        """`completions`: the ways to complete a text that is typed as the value of a field."""
         super().__init__(id="config")
+        self._completions = completions
         self.list = FieldList(self.hint_of)
         self.help = Sheet(id="field-help", is_note=True)
         self.editor = Field(id="field-editor")
@@ -220,7 +231,8 @@ class ConfigPane(Pane):
         if not quiet:
             self.post_message(
                 self.Refused(
-                    "This config has run and is read-only. i drafts the next iteration from it."
+                    "This config has run and is read-only. {loop.next} drafts the next iteration "
+                    "from it."
                 )
             )
         return None
@@ -236,7 +248,13 @@ class ConfigPane(Pane):
             return
         value = shown.draft.why if name == WHY else as_setting(shown.draft.value(name))
         hint = "why this change?" if name == WHY else field(name).limits
-        self.editor.open(value, hint, accept=self._accept, changed=self._check)
+        self.editor.open(
+            value,
+            hint,
+            accept=self._accept,
+            changed=self._check,
+            complete=partial(self._completions, name),
+        )
         self._show_help()
 
     def _check(self, text: str) -> None:

@@ -160,27 +160,35 @@ def plain_entries(*texts: str) -> list[Entry]:
 
 
 def why_nothing(iteration: Iteration | None) -> tuple[str, ...]:
-    """Why an iteration has no diagnosis, and the next key; None is the draft."""
+    """Why an iteration has no diagnosis, and the id of the next key; None is the draft."""
     if iteration is None:
         return (
             "No diagnosis yet: the draft has not run.",
-            "[ shows the previous iteration. esc goes back, then r runs the draft.",
+            "{diagnosis.previous} shows the previous iteration. {app.back} goes back, then "
+            "{run.start} runs the draft.",
         )
     number = iteration.number
     if iteration.state == "queued":
-        return (f"No diagnosis yet: {number} has not started.", "esc goes back, then R starts it.")
+        return (
+            f"No diagnosis yet: {number} has not started.",
+            "{app.back} goes back, then {run.resume} starts it.",
+        )
     if iteration.state in LIVE:
         return (f"No diagnosis yet: {number} is running.", "The diagnosis appears at its end.")
     if iteration.state == "unreadable":
-        return (f"No diagnosis: {number} cannot be read.", "esc goes back, then enter shows why.")
+        return (
+            f"No diagnosis: {number} cannot be read.",
+            "{app.back} goes back, then {list.open} shows why.",
+        )
     if number == 0:
         return (
             "No diagnosis: 0 is the base model, before any training.",
-            "The iterations are compared with it. ] shows the next one.",
+            "The iterations are compared with it. {diagnosis.following} shows the next one.",
         )
     return (
         f"No findings in {number}.",
-        "There are no suggestions either. Read its failures next: press esc, then 4.",
+        "There are no suggestions either. Read its failures next: press {app.back}, then "
+        "{pane.failures}.",
     )
 
 

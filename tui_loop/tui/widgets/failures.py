@@ -257,7 +257,7 @@ class FailuresPane(FilteredPane):
             return
         examples, state = table.examples, snapshot.selected.state if snapshot.selected else ""
         if examples is None:
-            lines = ["Nothing has been evaluated yet. r runs the draft."]
+            lines = ["Nothing has been evaluated yet. {run.start} runs the draft."]
         elif examples.problem:
             lines = [f"✗ {examples.problem}", in_keys(examples.hint, services_of(self).keys)]
         elif not len(examples.view):
@@ -269,14 +269,14 @@ class FailuresPane(FilteredPane):
         elif self.problem:
             lines = [f"✗ {self.problem}"]
         elif self._answered.query == FAILED:
-            lines = ["No example has failed. f filters by other terms."]
+            lines = ["No example has failed. {failures.filter} filters by other terms."]
         else:
             query = self._answered.query
             unknown = "" if table.count else unknown_names(examples.view, query)
             lines = [
                 f"No example matches {query.text}",
                 *([unknown] if unknown else []),
-                "esc lists the failed ones, f filters by other terms.",
+                "{app.back} lists the failed ones, {failures.filter} filters by other terms.",
             ]
         if lines != table.why_empty:
             table.why_empty = lines
@@ -289,7 +289,10 @@ def _why_none(snapshot: LoopSnapshot) -> list[str]:
     examples = snapshot.examples
     iteration = snapshot.iteration(examples.number) if examples is not None else None
     if iteration is None or iteration.metrics.get("eval_loss") is None:
-        return ["The run ended before evaluation.", "[ and ] show other iterations."]
+        return [
+            "The run ended before evaluation.",
+            "{loop.previous} and {loop.following} show other iterations.",
+        ]
     return [
         "It was evaluated, but its examples.jsonl is not on this machine.",
         "Restore the file, for example with git.",

@@ -14,7 +14,8 @@ from textual.widgets.input import Selection
 
 from tui_loop.core.examples.completion import Completion
 from tui_loop.tui.cells import sign_for_sign
-from tui_loop.tui.keys import bindings
+from tui_loop.tui.keys import bindings, with_keys
+from tui_loop.tui.services import services_of
 
 
 class _Gate(Highlighter):
@@ -29,11 +30,14 @@ class _Gate(Highlighter):
 
 
 class TextInput(Input):
-    """One line, without a blinking cursor."""
+    """One line, without a blinking cursor; an `{id}` in its placeholder becomes a key."""
 
     def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
         super().__init__(value, placeholder=placeholder, compact=True, highlighter=_Gate(), id=id)
         self.cursor_blink = False
+
+    def on_mount(self) -> None:
+        self.placeholder = with_keys(self.placeholder, services_of(self).keys)
 
 
 Complete = Callable[[str], Sequence[Completion]]
@@ -102,7 +106,7 @@ class Field(TextInput):
         self.completions = ()
         with self.prevent(Input.Changed):
             self.value = value
-        self.placeholder = hint
+        self.placeholder = with_keys(hint, services_of(self).keys)
         self.selection = Selection(0, len(value))
         self.add_class("-open")
         self.screen.set_focus(self)  # at once: the next key is for it

@@ -22,7 +22,8 @@ from tui_loop.core.record.structs import Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief_number
 from tui_loop.tui.cells import fit, flat, width_of
-from tui_loop.tui.keys import bindings, bindings_of
+from tui_loop.tui.keys import bindings, bindings_of, with_keys
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.pane import entitle
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.styled_lines import Span
@@ -327,7 +328,8 @@ class ColumnsScreen(ModalScreen[None]):
             self.list.styles.height = self.list.count
             self.list.styles.max_height = "100%"
             yield self.list
-        entitle(box, "Columns", "space shows or hides a column · enter or esc closes")
+        keys = "{columns.toggle} shows or hides a column · {list.open} or {app.back} closes"
+        entitle(box, "Columns", with_keys(keys, services_of(self).keys))
 
     def on_mount(self) -> None:
         self.list.focus()

@@ -32,7 +32,8 @@ from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import loss, percent
 from tui_loop.tui.cells import fit, flat
 from tui_loop.tui.iteration_lines import VERDICT_STYLES, claim_style, note_on, state_part
-from tui_loop.tui.keys import bindings
+from tui_loop.tui.keys import bindings, with_keys
+from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.iteration_columns import (
     CLAIM,
     COLUMNS,
@@ -54,6 +55,8 @@ from tui_loop.tui.widgets.styled_lines import Span
 
 DRAFT = "draft"
 """The key of the draft's row; all others are numbers."""
+
+OTHER_FILTERS = "{iterations.filter} changes it, {app.back} removes it."
 
 ARROWS = {False: "↓", True: "↑"}
 """The arrow of the sorted column, by whether its lowest value is at the top."""
@@ -101,7 +104,7 @@ class IterationTable(RowList):
         if self.snapshot is None:
             return ["reading the loop ..."]
         if self.snapshot.iterations:
-            return ["No iteration matches the filter. f changes it, esc removes it."]
+            return [f"No iteration matches the filter. {OTHER_FILTERS}"]
         return ["No iterations yet.", self.snapshot.problem or self.snapshot.draft_problem]
 
     def take(self, snapshot: LoopSnapshot) -> None:
@@ -246,10 +249,11 @@ class IterationTable(RowList):
         draft = self.snapshot.draft
         number = max((each.number for each in self.snapshot.iterations), default=0) + 1
         if draft is None:
+            edit = with_keys("{loop.edit}", services_of(self).keys)
             return [
                 (fit(str(number), self._digits, right=True), "muted"),
                 ("   ", ""),
-                ("✗ The draft cannot be read. e edits it.", "bad"),
+                (f"✗ The draft cannot be read. {edit} edits it.", "bad"),
             ]
         changed = {name: list(pair) for name, pair in draft.changed.items()}
         origin = "the loop's defaults" if not draft.parent else str(draft.parent)
@@ -372,7 +376,7 @@ class IterationsPane(FilteredPane):
         if snapshot is None:
             return
         iteration = snapshot.iteration(key) if isinstance(key, int) else None
-        self.note.show(note_on(snapshot, iteration, self.note.size.width))
+        self.note.show(note_on(snapshot, iteration, self.note.size.width, services_of(self).keys))
 
     def show_titles(self) -> None:
         table, choice = self.table, self.choice

@@ -158,10 +158,11 @@ class LogPane(SearchablePane):
         """Shows what will be here, or why there is no line."""
         is_filtered = self.list.level != LEVELS[0] and bool(self.list.view and self.list.view.log)
         why = {
-            "": "The log of a run appears here. r runs the draft.",
+            "": "The log of a run appears here. {run.start} runs the draft.",
             "queued": "The run has not started yet.",
         }.get(
-            self._state, "No line has this level. f shows more." if is_filtered else "No line yet."
+            self._state,
+            "No line has this level. {log.level} shows more." if is_filtered else "No line yet.",
         )
         if self.list.why_empty != [why]:
             self.list.why_empty = [why]

@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from tui_loop.tui.cells import width_of
-from tui_loop.tui.keys import bindings
+from tui_loop.tui.keys import NO_KEYMAP, bindings, with_keys
 from tui_loop.tui.widgets.sheet import wrapped
 from tui_loop.tui.widgets.styled_lines import Span, StyledLines
 
@@ -75,7 +75,7 @@ class RowList(StyledLines, can_focus=True):
         return True
 
     def empty(self) -> list[str]:
-        """Returns lines on what will be here and how to get it."""
+        """Returns lines on what will be here and how to get it; an `{id}` becomes a key."""
         return []
 
     def rows_changed(self, cursor_key: Hashable | None = None) -> None:
@@ -182,7 +182,9 @@ class RowList(StyledLines, can_focus=True):
         if head is not None and y == 0:
             return self.styled(head, width)
         if not self.count:
-            wrapped_lines = [wrapped([(" ", ""), (line, "muted")], width) for line in self.empty()]
+            keys = getattr(self.app, "keys", NO_KEYMAP)
+            why = (with_keys(line, keys) for line in self.empty())
+            wrapped_lines = [wrapped([(" ", ""), (line, "muted")], width) for line in why]
             lines, at = [each for line in wrapped_lines for each in line], y - self._head_lines
             return self.styled(lines[at] if at < len(lines) else [], width)
         index = y - self._head_lines + round(self.scroll_y)

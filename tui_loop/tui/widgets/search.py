@@ -7,10 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from tui_loop.core.text.figures import counted
-from tui_loop.tui.actions import BY_ID
 from tui_loop.tui.cells import flat
-from tui_loop.tui.keys import keys_of
-from tui_loop.tui.services import services_of
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.styled_lines import Span
@@ -118,10 +115,11 @@ class Searchable:
         raise NotImplementedError
 
     def action_search(self) -> None:
-        self._searched_from = self.searched_list.cursor
+        self._searched_from, scope = self.searched_list.cursor, self.search_scope
         self.field.open(
             self.search.text,
-            "text to search for; enter keeps it, n and N go to its matches",
+            f"text to search for; enter keeps it, {{{scope}.next_match}} and "
+            f"{{{scope}.previous_match}} go to its matches",
             accept=self._accept_search,
             changed=self._search,
         )
@@ -163,7 +161,7 @@ class Searchable:
     def _go_to_match(self, row: int | None) -> None:
         rows = self.searched_list
         if not self.search:
-            key = keys_of(BY_ID[f"{self.search_scope}.search"], services_of(rows).keys)[0]
+            key = f"{{{self.search_scope}.search}}"
             rows.notify(f"Nothing has been searched for yet. {key} searches.", markup=False)
         elif row is None:
             rows.notify(self.search.words(0), markup=False)

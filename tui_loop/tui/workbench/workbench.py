@@ -117,7 +117,8 @@ class Workbench(Frame):
     async def _mount_panes(self) -> None:
         """Mounts the other panes and starts to poll."""
         chart = ChartPane(ascii_only=self.services.is_ascii)
-        await self.query_one("#panes").mount_all([chart, ConfigPane(), FailuresPane(), LogPane()])
+        config = ConfigPane(self.drafts.completions)
+        await self.query_one("#panes").mount_all([chart, config, FailuresPane(), LogPane()])
         self.filters.restore()
         self._restore()
         self.takes_keys = True
@@ -329,7 +330,9 @@ class Workbench(Frame):
             self.iterations.open()
 
     async def on_config_pane_edited(self, event: ConfigPane.Edited) -> None:
+        before = self.state.draft
         await self.drafts.save(event.draft)
+        self.checks.check_edit(before, event.draft)
 
     def on_config_pane_refused(self, event: ConfigPane.Refused) -> None:
         self.context.notify(event.text)

@@ -69,7 +69,7 @@ def read_csv(path: Path, options: ReadOptions) -> FileContent:
     notes = []
     if separator != usual:
         kind = SEPARATORS.get(separator, repr(separator))
-        notes.append(f"its columns are separated by {kind}")
+        notes.append(f"the columns are separated by {kind}")
     columns = _columns(path, sample, notes, has_header=has_header)
     layout = _Layout(separator, columns, sample[0] if has_header else None, int(bool(declared)))
     if has_header and options.header == AUTO:
@@ -153,8 +153,8 @@ def _header_notes(columns: Sequence[_Column]) -> Iterator[str]:
     are_common = any(name.lower() in COMMON_NAMES for name in names)
     if not are_common and any(len(name.split()) >= _PROSE or "?" in name for name in names):
         yield (
-            f"its first line is read as the names of its columns, {listed(names)} "
-            "(--set data.header=no where it is a row)"
+            f"the first line is read as the names of the columns, {listed(names)} "
+            "(if that line is a row: --set data.header=no)"
         )
 
 
@@ -166,8 +166,8 @@ def _columns(
     if not has_header:
         names = [f"column{number}" for number in range(1, width + 1)]
         notes.append(
-            f"it has no header line: its columns are {', '.join(names[:12])} "
-            "(--set data.header=yes where the first line names them)"
+            f"no header line found, so the columns are named {', '.join(names[:12])} "
+            "(if the first line has the names: --set data.header=yes)"
         )
         return list(map(_Column, names))
     columns = []
@@ -177,10 +177,10 @@ def _columns(
             columns.append(_Column(name))
         elif not any(values):
             columns.append(_Column("", is_empty=True))
-            notes.append(f"its column {at + 1} has no name and no values, and is not used")
+            notes.append(f"column {at + 1} is not used: it has no name and no values")
         elif all(value.isdigit() for value in values) and len(set(values)) == len(values):
             columns.append(_Column(""))
-            notes.append(f"its column {at + 1} has no name and counts rows, and is not used")
+            notes.append(f"column {at + 1} is not used: it has no name and only numbers the rows")
         else:
             raise _nameless(path, 1, at, next(filter(None, values)))
     named = [column.name for column in columns if column.name]
@@ -188,8 +188,7 @@ def _columns(
     if twice:
         raise BadInput(
             f"{path}:1: two columns are named {one_line(twice[0], 40)!r}",
-            "give each column a name of its own, or, where the first line is a row: "
-            "--set data.header=no",
+            "give each column a different name; if the first line is a row: --set data.header=no",
         )
     return columns
 
@@ -212,8 +211,9 @@ def _rows(path: Path, stream: TextIO, layout: _Layout, notes: list[str]) -> Iter
                 headers += 1
                 continue
             if len(fields) != width:
+                found = counted(len(fields), "field")
                 raise BadInput(
-                    f"{path}:{start}: has {len(fields)} fields where the first line has {width}",
+                    f"{path}:{start}: has {found}, but the first line has {width}",
                     "quote fields that contain the separator, then try again",
                 )
             for at in empty:
@@ -226,11 +226,11 @@ def _rows(path: Path, stream: TextIO, layout: _Layout, notes: list[str]) -> Iter
     except csv.Error as error:
         raise BadInput(f"{path}:{line}: is not CSV: {error}", FIX_LINE) from error
     if headers > 1:
-        notes.append(f"{counted(headers - 1, 'further header line')} in it is not read as a row")
+        notes.append(f"{counted(headers - 1, 'repeated header line')} skipped")
     if joined:
         notes.append(
-            f"{counted(joined, 'quoted field')} spans lines that look like rows, the first from "
-            f"line {first_joined} on: check its quotes"
+            f"a quote may be missing: lines that look like rows are inside "
+            f"{counted(joined, 'quoted field')}, the first in line {first_joined}"
         )
 
 
@@ -242,6 +242,6 @@ def _has_rows_inside(fields: Sequence[str], separator: str, width: int) -> bool:
 
 def _nameless(path: Path, line: int, at: int, value: str) -> BadInput:
     return BadInput(
-        f"{path}:{line}: column {at + 1} has no name, but values such as {one_line(value, 40)!r}",
-        "name the column, or, where the first line is a row: --set data.header=no",
+        f"{path}:{line}: column {at + 1} has values such as {one_line(value, 40)!r}, but no name",
+        "name the column; if the first line is a row: --set data.header=no",
     )

@@ -126,7 +126,7 @@ def _only_array(path: Path, scan: _Scan, start: int) -> Numbered | None:
         if (after := scan.skip(end)) < len(scan.text):
             if is_list_row([each for _, each in values]):
                 return None
-            raise _Malformed(after, "there is more after the array")
+            raise _Malformed(after, "there is more text after the array")
     except _Malformed as error:
         line = scan.text.count("\n", 0, error.position) + 1
         raise BadInput(f"{path}:{line}: {error.reason}", error.hint) from error
@@ -145,13 +145,13 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
         values = zip(*columns.values(), strict=True)
         by_name = (dict(zip(columns, each, strict=True)) for each in values)
         rows = [RawRow(1, nans.without(row, 1)) for row in by_name]
-        note = "it is written by columns, as pandas does; its rows have no lines of their own"
+        note = "the file is stored column by column, as pandas writes it; rows have no line numbers"
         return FileContent({"": rows}, (note,))
     lists = {name: value for name, value in members.items() if _has_rows(value)}
     splits = _splits(path, lists)
     if splits and not _is_row(members):
         found = {split: _rows(path, lists[name], nans) for name, split in splits.items()}
-        notes = [f"its splits are {listed(splits)}"] if len(splits) > 1 else []
+        notes = [f"the splits are {listed(splits)}"] if len(splits) > 1 else []
         unused = [name for name, value in members.items() if value and isinstance(value, list)]
         if others := [name for name in unused if name not in splits]:
             notes.append(f"{listed(others)} {'is' if len(others) == 1 else 'are'} not used")
@@ -159,24 +159,26 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
     if lists and not _is_row(members):
         if len(lists) > 1:
             raise BadInput(
-                f"{path}: has rows under {listed(lists)}, and it is not clear which to use",
-                "write the rows to use as [{...}, {...}] to a file of their own",
+                f"{path}: the rows could be in any of {listed(lists)}",
+                "write the rows to use to a separate file, as [{...}, {...}]",
             )
         [(name, value)] = lists.items()
-        note = f"its rows are the list under {one_line(name, 40)!r}"
+        note = f"the rows are the list under {one_line(name, 40)!r}"
         if all(isinstance(each, dict) and "paragraphs" in each for _, each in value):
-            return FileContent({"": _squad(path, value)}, (f"{note}, in SQuAD's nesting",))
+            return FileContent({"": _squad(path, value)}, (f"{note}, in SQuAD format",))
         return FileContent({"": _rows(path, value, nans)}, (note,))
     if _are_rows_by_id(members):
         by_id = ({"id": name, **value} for name, value in members.items())
         rows = [RawRow(1, nans.without(row, 1)) for row in by_id]
-        return FileContent({"": rows}, ("its rows are objects by id, without lines of their own",))
+        return FileContent(
+            {"": rows}, ("the rows are objects under their ids and have no line numbers",)
+        )
     plain = {name: _plain(value) for name, value in members.items()}
     kinds = {type(value) for value in plain.values()}
     if list in kinds and not lists and kinds.isdisjoint((str, dict)):
         raise BadInput(
-            f"{path}:1: is one JSON object without rows",
-            "write [{...}, {...}] or one object a line",
+            f"{path}:1: is a single JSON object without rows",
+            "write [{...}, {...}], or one object per line",
         )
     return FileContent({"": [RawRow(1, nans.without(plain, 1))]})
 
@@ -194,7 +196,7 @@ def _splits(path: Path, lists: Mapping[str, Numbered]) -> dict[str, str]:
         return {}
     if len(set(named.values())) < len(named):
         raise BadInput(
-            f"{path}: {listed(named)} are the same split", "write each to a file of its own"
+            f"{path}: {listed(named)} name the same split", "write each to a separate file"
         )
     return named
 
@@ -275,7 +277,7 @@ def _questions(path: Path, line: int, article: dict[str, Any]) -> Iterator[RawRo
                 )
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInput(
-            f"{path}:{line}: is not an article of SQuAD: {error} is missing or of another type",
+            f"{path}:{line}: is not a SQuAD article: {error} is missing or has the wrong type",
             "write each question as a row with context, question and answers",
         ) from error
 

@@ -59,7 +59,7 @@ class NanCounts:
     def constant(self, word: str) -> float:
         """Returns NaN for that word, for a decoder; raises ValueError for infinities."""
         if word != "NaN":
-            raise ValueError(f"{word} is no JSON number")
+            raise ValueError(f"{word} is not a JSON number")
         self.seen = True
         return math.nan
 
@@ -77,8 +77,8 @@ class NanCounts:
     def notes(self) -> tuple[str, ...]:
         """Returns a note on each column with NaN."""
         return tuple(
-            f"NaN in {one_line(name, 40)!r} is read as no value: {counted(count, 'row')}, the "
-            f"first in line {self.first[name]}"
+            f"NaN in {one_line(name, 40)!r} is read as a missing value: {counted(count, 'row')}, "
+            f"the first in line {self.first[name]}"
             for name, count in self.rows.items()
         )
 

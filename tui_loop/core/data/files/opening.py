@@ -35,7 +35,7 @@ _HEAD = 65536
 _FIRST_OF_LATIN = 0xA0
 """Bytes from 0x80 up to here are no signs in Latin-1, and are in Windows-1252."""
 _PACK_AGAIN = "compress the file again"
-_OLDER = "convert it to UTF-8, or, if an older program wrote it: --set data.encoding="
+_OLDER = "convert the file to UTF-8, or name its encoding: --set data.encoding="
 
 
 def format_of(path: Path) -> str:
@@ -63,9 +63,12 @@ def opened(path: Path, encoding: str = AUTO) -> Iterator[TextIO]:
     encoding, with their place; the last two also while it is read.
     """
     if not os.path.exists(path):  # unlike Path.exists, False for impossible names
-        raise BadInput(f"{path}: no such file", "check the path; it is read from this folder")
+        raise BadInput(
+            f"{path}: no such file",
+            "check the path; relative paths start from the folder above the loops folder",
+        )
     if path.is_dir():
-        raise BadInput(f"{path}: is a folder, not a file", "name a file in it")
+        raise BadInput(f"{path}: is a folder, not a file", "name a file in that folder")
     known = encoding
     try:
         with _bytes_of(path) as stream:
@@ -129,7 +132,8 @@ def _encoding_of(path: Path, head: bytes, encoding: str) -> str:
     if b"\0" in head:
         raise BadInput(
             f"{path}: is a binary file, not text",
-            "give JSONL, JSON or CSV; if it is text: --set data.encoding=utf-16-le, for example",
+            "give a JSONL, JSON or CSV file, or name the encoding of the text, e.g. "
+            "--set data.encoding=utf-16-le",
         )
     return marked or "utf-8"
 
@@ -137,7 +141,7 @@ def _encoding_of(path: Path, head: bytes, encoding: str) -> str:
 def _undecodable(path: Path, encoding: str) -> BadInput:
     """Returns the error for a file that has bytes which are not text in its encoding."""
     name = "UTF-8" if encoding.startswith("utf-8") else encoding.upper()
-    hint = "give the right one: --set data.encoding=ENCODING"
+    hint = "name the right encoding: --set data.encoding=ENCODING"
     if name == "UTF-8":
         with _bytes_of(path) as stream:
             for number, line in enumerate(stream, 1):
@@ -160,5 +164,6 @@ def check_encoding(encoding: str) -> None:
             return
     raise BadInput(
         f"data.encoding: {encoding!r} is not a text encoding",
-        "--set data.encoding=latin-1, for example; auto reads UTF-8, and UTF-16 with its mark",
+        "auto reads UTF-8, and UTF-16 with a byte-order mark; name any other encoding, e.g. "
+        "--set data.encoding=latin-1",
     )

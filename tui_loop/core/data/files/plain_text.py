@@ -27,5 +27,5 @@ def read_text(path: Path, options: ReadOptions) -> FileContent:
             part = []
     if len(paragraphs) == 1:
         rows = [RawRow(at, {COLUMN: line}) for at, line in enumerate(lines, 1) if line.strip()]
-        return FileContent({"": rows}, ("each of its lines is a row",))
-    return FileContent({"": paragraphs}, ("each of its paragraphs is a row",))
+        return FileContent({"": rows}, ("each line is read as a row",))
+    return FileContent({"": paragraphs}, ("each paragraph is read as a row",))

@@ -180,13 +180,13 @@ def _as_measured(
     if score is None or not reached:
         return suggestion
     text = ", ".join(
-        f"{number} reached {figures.percent(each)}" for number, each in reached.items()
+        f"{figures.percent(each)} (iteration {number})" for number, each in reached.items()
     )
     return msgspec.structs.replace(
         suggestion,
         expects=Prediction("score", score, min(reached.values()), max(reached.values())),
         confidence="high",
-        ground=f"measured: {text}",
+        ground=f"the same settings reached a score of {text}",
     )
 
 
@@ -203,13 +203,14 @@ def _went(facts: IterationFacts, suggestion: Suggestion) -> Tried:
 
 
 def _words_of(went: Tried) -> str:
-    """Returns `raising r helped in 1 of 3 changes on this base`."""
+    """Returns `raising r helped in 1 of 3 tries on this base model`."""
     if not went.changes:
         return ""
     first, total = went.changes[0], len(went.changes)
     word = "raising" if first.side == "up" else "lowering"
     label, helped = first.field.partition(".")[2], went.count("helped")
-    return f"{word} {label} helped in {helped} of {counted(total, 'change')} on this base"
+    tries = counted(total, "try", "tries")
+    return f"{word} {label} helped in {helped} of {tries} on this base model"
 
 
 def _weight_of(went: Tried) -> float:

@@ -49,10 +49,10 @@ def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
             finding,
             SuggestionKind.TRAIN_LONGER,
             fields,
-            because=f"{counted(steps, 'step')} teach little",
+            because=f"the run had only {counted(steps, 'step')}",
             expects=loss_gain(facts, 0.05, 0.7),
             confidence="high",
-            ground="a run has a shape only from some tens of steps on",
+            ground=f"fine-tuning usually needs at least {STEPS_WANTED} steps",
         )
         return
     expects, ground = loss_gain(facts, 0.05, 0.4), "the loss was still falling when the run ended"
@@ -63,7 +63,8 @@ def train_longer(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
             end = evals.values[-1]
             expects = loss_range(facts, end - 1.5 * fell, end - 0.2 * fell)
             ground = (
-                f"its own curve: the last stretch alone took {figures.loss(fell)} off the eval loss"
+                "between the last two evaluations, the eval loss still fell by "
+                f"{figures.loss(fell)}"
             )
     yield propose(
         facts,
@@ -88,10 +89,10 @@ def all_steps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             finding,
             SuggestionKind.ALL_STEPS,
             {"training.max_steps": None},
-            because=f"max_steps ended the run after {epochs:.2g} passes over the rows",
+            because=f"max_steps ended the run after {epochs:.2g} epochs",
             expects=loss_gain(facts, 0.2, 0.9),
             confidence="high",
-            ground="the config; without it, num_train_epochs decides",
+            ground="known from the config; without max_steps, num_train_epochs limits the run",
         )
     patience = training.early_stopping_patience
     if patience is not None and epochs is not None and epochs < 0.9 * training.num_train_epochs:
@@ -104,7 +105,7 @@ def all_steps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             f"{training.num_train_epochs:g} epochs",
             expects=loss_gain(facts, 0.2, 0.9),
             confidence="high",
-            ground="the config and the number of steps",
+            ground="known from the config and the number of steps",
         )
     if training.packing:
         yield propose(
@@ -112,10 +113,10 @@ def all_steps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             finding,
             SuggestionKind.NO_PACKING,
             {"training.packing": False},
-            because="packing makes few sequences of short rows, and so few steps",
+            because="packing joined short rows into few sequences, which left few steps",
             expects=loss_gain(facts, 0.2, 0.9),
             confidence="high",
-            ground="the config and the number of steps",
+            ground="known from the config and the number of steps",
         )
 
 
@@ -138,11 +139,11 @@ def smaller_batches(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
         finding,
         SuggestionKind.SMALLER_BATCHES,
         {name: value for name, value in fields.items() if _differs(training, name, value)},
-        because=f"{counted(facts.run.step, 'step')} of {rows:,} rows teach little; smaller batches "
-        "make more steps of the same rows",
+        because=f"the run had only {counted(facts.run.step, 'step')} of {rows:,} rows each; "
+        "smaller batches give more steps per epoch",
         expects=loss_gain(facts, 0.2, 0.9),
         confidence="high",
-        ground="computed from the rows and the batch size",
+        ground="computed from the batch size and the number of rows",
     )
 
 
@@ -159,7 +160,7 @@ def teach_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
         finding,
         SuggestionKind.TRAIN_LONGER,
         _length(facts.config.training, LONGEST),
-        because="the training rows end, and the model has not learned their end yet",
+        because="training rows have an end token, but the model has not learned to generate it yet",
         expects=gain(facts, 0.0, 0.5),
     )
 
@@ -200,7 +201,7 @@ def stop_earlier(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
         because=f"the eval loss was lowest at step {step}",
         expects=expects,
         confidence="high",
-        ground=f"its own curve: {figures.loss(lowest)} at step {step}",
+        ground=f"the lowest eval loss of the run was {figures.loss(lowest)}, at step {step}",
     )
     if training.eval_steps != 0:
         yield propose(
@@ -208,10 +209,10 @@ def stop_earlier(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
             finding,
             SuggestionKind.KEEP_BEST,
             {"training.keep": "best"},
-            because=f"the eval loss was lowest at step {step}, and the last weights were kept",
+            because=f"the eval loss was lowest at step {step}, but the run kept its last weights",
             expects=loss_range(facts, 0.97 * lowest, 1.03 * lowest),
             confidence="high",
-            ground="its own curve; choosing the lowest of several evaluations flatters a little",
+            ground="measured in this run; the lowest of several evaluations is slightly optimistic",
         )
 
 
@@ -226,7 +227,7 @@ def hold_back(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             finding,
             SuggestionKind.MORE_DROPOUT,
             {"lora.lora_dropout": 0.1},
-            because="held-out rows are harder than trained ones",
+            because="the loss is higher on held-out rows than on training rows",
             expects=loss_gain(facts, 0.0, 0.15),
         )
     elif not lora.enabled and not facts.config.training.weight_decay:
@@ -235,7 +236,7 @@ def hold_back(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             finding,
             SuggestionKind.WEIGHT_DECAY,
             {"training.weight_decay": 0.01},
-            because="held-out rows are harder than trained ones",
+            because="the loss is higher on held-out rows than on training rows",
             expects=loss_gain(facts, 0.0, 0.1),
         )
 
@@ -251,7 +252,7 @@ def larger_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
             finding,
             SuggestionKind.ALL_LINEAR,
             {"lora.target_modules": "all-linear"},
-            because="only part of the layers had an adapter and most of the loss was left",
+            because="only some linear layers had an adapter, and the loss stayed high",
             expects=gain(facts, 0.05, 0.6),
             confidence="medium",
         )
@@ -261,7 +262,7 @@ def larger_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
             finding,
             SuggestionKind.ALL_LAYERS,
             {"lora.layers_to_transform": None},
-            because="only some layers had an adapter and most of the loss was left",
+            because="only some transformer layers had an adapter, and the loss stayed high",
             expects=gain(facts, 0.05, 0.7),
             confidence="medium",
         )
@@ -273,9 +274,9 @@ def larger_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
             SuggestionKind.RAISE_RANK,
             # alpha grows with the rank, so that the adapter's scale, alpha / r, stays the same.
             {"lora.r": rank, "lora.lora_alpha": lora.lora_alpha * rank / lora.r},
-            because="neither loss fell any further, which a larger adapter may change"
+            because="neither loss fell any further; a larger adapter may help"
             if finding.kind == FindingKind.PLATEAU
-            else "the adapter is small and the training loss stopped high",
+            else "the adapter is small, and the training loss stayed high",
             expects=gain(facts, 0.0, 0.3),
             confidence="medium" if lora.r < 8 else "low",
         )
@@ -299,7 +300,7 @@ def smaller_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
         finding,
         SuggestionKind.LOWER_RANK,
         {"lora.r": lora.r // 2, "lora.lora_alpha": lora.lora_alpha / 2},
-        because="training took away what the model could do before",
+        because="training destroyed part of what the base model could do",
         expects=gain(facts, 0.0, 0.3),
     )
 
@@ -319,10 +320,11 @@ def replicate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         yield make_suggestion(
             finding,
             SuggestionKind.REPLICATE,
-            f"run {other} again: tui-loop run {name} --from {other} --set seed={seed}",
-            because=f"of {other} there is one run alone",
+            f"run iteration {other} again with a different seed "
+            f"(tui-loop run {name} --from {other} --set seed={seed})",
+            because=f"the config of iteration {other} was run only once",
             confidence="medium",
-            ground="two runs of each config put the training noise into the interval",
+            ground="with two runs of each config, the comparison accounts for training noise",
         )
         return
     yield propose(
@@ -330,10 +332,10 @@ def replicate(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.REPLICATE,
         {SEED: seed},
-        because=f"one run of {facts.number} and one of {other} cannot tell the change from "
-        "training noise",
+        because=f"single runs of iterations {other} and {facts.number} cannot separate the effect "
+        "of the change from training noise",
         confidence="medium",
-        ground="two runs of each config put the training noise into the interval",
+        ground="with two runs of each config, the comparison accounts for training noise",
     )
 
 

@@ -21,18 +21,17 @@ change)."""
 def rows_of_weak_slices(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests about as many more training rows as fail, of the group that fails most."""
     failed = _count(finding, "failed") or len(finding.examples)
-    kind, _, name = str(finding.figures.get("slice", "")).partition(": ")
-    group = f'"{name}"' if kind in ("label", "words") else name or "these"
+    name = str(finding.figures.get("slice", "")).partition(": ")[2]
+    group = f'"{name}"' if name else "of the finding"
     more = min(max(LEAST_ROWS, failed), MOST_ROWS)
     yield make_suggestion(
         finding,
         SuggestionKind.MORE_ROWS,
-        f"{more} to {2 * more} more training rows of {group}, like those that fail",
-        because=f"{group} fails more than the rest",
+        f"add {more} to {2 * more} training rows like the failures in the group {group}",
+        because=f"the group {group} fails more often than the rest",
         expects=_fixing(facts, finding, 0.2, 0.7),
         confidence="medium",
-        ground="groups that fail get better with rows of their own kind; how much was not "
-        "measured here",
+        ground="more training rows usually improve a weak group; by how much was not measured",
     )
 
 
@@ -43,25 +42,25 @@ def rows_for_gaps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
     yield make_suggestion(
         finding,
         SuggestionKind.ROWS_FOR_GAP,
-        f"{LEAST_ROWS * 2} or more training rows of {names}",
-        because="training has nothing, or nearly nothing, like them",
+        f"add {LEAST_ROWS * 2} or more training rows of {names}",
+        because="the training data has hardly any such rows, or none",
         expects=_fixing(facts, finding, 0.3, 0.9),
         confidence="high",
-        ground="no setting teaches what no row shows",
+        ground="no setting makes up for missing training rows",
     )
 
 
 def balance(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests rows with labels that the model never gives."""
     label = finding.figures.get("label")
-    fewer = f', or fewer of "{label}"' if label else ""
+    fewer = f', or remove rows of "{label}"' if label else ""
     said, due = _count(finding, "said"), _count(finding, "due")
     total = facts.metric("total")
     yield make_suggestion(
         finding,
         SuggestionKind.BALANCE_LABELS,
-        f"more training rows of the labels that are hardly said{fewer}",
-        because="the model answers with few labels",
+        f"add training rows of the labels that the model rarely predicts{fewer}",
+        because="the model predicts only a few of the labels",
         expects=points_gain(facts, 0.1 * (said - due) / total, 0.6 * (said - due) / total)
         if total and said > due
         else None,
@@ -77,11 +76,11 @@ def more_rows(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     yield make_suggestion(
         finding,
         SuggestionKind.MORE_DATA,
-        f"at least {round(rows / 2):,} more training rows of the same kind",
-        because="the model has memorized the rows that it has"
+        f"add at least {round(rows / 2):,} training rows of the same kind",
+        because="the model has memorized its training rows"
         if by_heart
-        else "only the training loss still falls",
-        ground="more training rows narrow a gap between training and held-out rows",
+        else "only the training loss is still falling",
+        ground="more training rows usually bring the eval loss closer to the training loss",
         confidence="medium",
     )
 
@@ -94,11 +93,11 @@ def look_at_references(facts: IterationFacts, finding: Finding) -> Iterator[Sugg
         finding,
         SuggestionKind.MEND_REFERENCES,
         f"check these evaluation references, and correct the wrong ones "
-        f"(f, or tui-loop suspects {facts.folder})",
-        because="a right answer counts as wrong where its reference is wrong",
+        f"(press f in the app, or run tui-loop suspects {facts.folder})",
+        because="where a reference is wrong, a right answer counts as a failure",
         expects=_fixing(facts, finding, 0.1, 0.9),
         confidence="medium",
-        ground="the examples are listed, the hardest first",
+        ground="the finding lists the most suspicious references first",
     )
 
 
@@ -109,12 +108,12 @@ def look_at_labels(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
     yield make_suggestion(
         finding,
         SuggestionKind.MEND_LABELS,
-        f"check the hardest training rows and fix their labels (T, or tui-loop suspects "
-        f"{facts.folder})",
-        because="rows that stay hard while the rest is learned are often mislabelled",
+        f"check the training rows with the highest loss, and correct wrong labels "
+        f"(press T in the app, or run tui-loop suspects {facts.folder})",
+        because="rows whose loss stays high while the others are learned are often mislabelled",
         expects=_fixing(facts, finding, 0.1, 0.5),
         confidence="medium",
-        ground="the rows are listed, the hardest first",
+        ground="the rows with the highest loss are the most suspicious ones",
     )
 
 
@@ -123,9 +122,9 @@ def remove_repeats(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
     yield make_suggestion(
         finding,
         SuggestionKind.REMOVE_DUPLICATES,
-        f"keep one of each repeated training row (tui-loop check {facts.folder.loop.name} lists "
-        "them)",
-        because="repeated rows count several times in every pass",
+        "keep only one copy of each repeated training row "
+        f"(tui-loop check {facts.folder.loop.name} lists them)",
+        because="repeated rows count several times in every epoch",
         confidence="medium",
     )
 
@@ -135,11 +134,11 @@ def part_the_sets(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
     yield make_suggestion(
         finding,
         SuggestionKind.REMOVE_LEAKAGE,
-        "take the rows that are also held out from the training data (tui-loop check "
-        f"{facts.folder.loop.name} lists them)",
-        because="what was trained on measures nothing",
+        "remove the held-out rows from the training data "
+        f"(tui-loop check {facts.folder.loop.name} lists them)",
+        because="a held-out row that was trained on measures memory, not generalization",
         confidence="high" if "leaked" in finding.figures else "low",
-        ground="the score of these rows is memory; expect it to fall to the true one",
+        ground="the score on these rows is inflated; it will fall when training excludes them",
     )
 
 
@@ -150,9 +149,9 @@ def mark_the_end(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
     yield make_suggestion(
         finding,
         SuggestionKind.END_TOKEN,
-        "train on rows that end: completions as they are, with the tokenizer's end token after "
-        "them (tui-loop check --row 1 shows what is trained on)",
-        because="the model answers right and does not stop",
+        "train on completions that end with the tokenizer's end-of-sequence token "
+        "(tui-loop check --row 1 shows which tokens are trained on)",
+        because="the model gives the right answer but does not stop after it",
         expects=_fixing(facts, finding, 0.3, 0.9),
         confidence="medium",
     )
@@ -165,17 +164,17 @@ def end_of_text(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]
     yield make_suggestion(
         finding,
         SuggestionKind.END_TOKEN,
-        "training.eos_token = TOKEN, a token of the model that ends a text",
+        "set training.eos_token to a token of the model that ends a text",
         because="the model has no end-of-sequence token, so nothing ends a training row",
         confidence="high",
-        ground="a row without a chat template ends with the end-of-sequence token",
+        ground="without a chat template, only the end-of-sequence token ends a row",
     )
 
 
 _TEMPLATE_NEEDS = {
     FindingKind.NO_STOP: "ends each answer with a special token",
-    FindingKind.DROPPED: "keeps all parts of the rows",
-    FindingKind.OTHER_PROMPT: "starts answers with its generation prompt",
+    FindingKind.DROPPED: "keeps all parts of a row",
+    FindingKind.OTHER_PROMPT: "starts every answer with its generation prompt",
 }
 
 
@@ -188,12 +187,12 @@ def own_template(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
     yield make_suggestion(
         finding,
         SuggestionKind.OWN_TEMPLATE,
-        f"correct the file of data.chat_template so that the template {needs}"
+        f"change the file of data.chat_template so that the template {needs}"
         if has_file
-        else f"data.chat_template = FILE, a template that {needs}",
+        else f"set data.chat_template to a file with a template that {needs}",
         because="the chat template decides what a training row contains",
         confidence="medium",
-        ground="the run counted the rows",
+        ground="the run counted the affected rows",
     )
 
 
@@ -202,8 +201,8 @@ def one_form(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     yield make_suggestion(
         finding,
         SuggestionKind.ONE_FORMAT,
-        "write all references in one form, and say it in data.prompt_template",
-        because="the content is right and the form is not",
+        "write all references in one format, and describe that format in data.prompt_template",
+        because="outputs have the right content in the wrong format",
         expects=_fixing(facts, finding, 0.3, 0.9),
     )
 
@@ -214,10 +213,10 @@ def more_held_out(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
     yield make_suggestion(
         finding,
         SuggestionKind.MORE_EVAL_ROWS,
-        f"hold out about {ROWS_WANTED} rows instead of {total:.0f}, or repeat runs",
-        because="no change of a useful size can be seen with so few",
+        f"hold out about {ROWS_WANTED} rows instead of {total:.0f}, or repeat runs with new seeds",
+        because="so few held-out rows cannot show a change of a useful size",
         confidence="high",
-        ground="what the paired test can show grows with the square root of the examples",
+        ground="the smallest detectable change shrinks with the square root of the number of rows",
     )
 
 
@@ -232,19 +231,20 @@ def narrow_the_gap(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
 def look_at_holdout(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests a fresh evaluation set, or a holdout evaluation where that is possible."""
     loop, best = facts.folder.loop, finding.figures.get("best", facts.number)
-    fresh = f"draw a fresh split (tui-loop fresh {loop.name})"
+    fresh = f"draw a fresh evaluation split (tui-loop fresh {loop.name})"
     can_look = isinstance(best, int) and loop.iteration(best).adapter.exists()
     if can_look and "holdout" in facts.splits:
-        action = f"hold {best} against the holdout (tui-loop ready {loop.name}/{best}), or {fresh}"
+        ready = f"tui-loop ready {loop.name}/{best}"
+        action = f"evaluate iteration {best} on the holdout ({ready}), or {fresh}"
     else:
         action = fresh
     yield make_suggestion(
         finding,
         SuggestionKind.FRESH_EVAL,
         action,
-        because="the eval set has chosen too often to be trusted",
+        because="the evaluation set was used for too many decisions to be trusted",
         confidence="high",
-        ground="rows that no choice was made by are the only ones without this luck",
+        ground="only rows that no decision used give an unbiased score",
     )
 
 
@@ -258,19 +258,21 @@ def repeat_the_best(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
         yield make_suggestion(
             finding,
             SuggestionKind.REPLICATE,
-            f"run {best} again under another seed, to tell a small gain from training noise "
+            f"run iteration {best} again with a different seed, to tell a small gain from training "
+            "noise "
             f"(tui-loop run {name} --from {best} --set seed={max(seeds_like(facts, best)) + 1})",
-            because=f"of {best}, which nothing tried since is better than, there is one run alone",
+            because=f"iteration {best} is still the best, but its config was run only once",
             confidence="medium",
-            ground="two runs of each config put the training noise into the interval",
+            ground="with two runs of each config, the comparison accounts for training noise",
         )
     yield make_suggestion(
         finding,
         SuggestionKind.LOOK_AT_FAILURES,
-        f"read what still fails (4, f; or tui-loop failures {facts.folder} --summary)",
-        because="nothing tried lately was better by more than noise",
+        "read the examples that still fail "
+        f"(press 4, then f in the app, or run tui-loop failures {facts.folder} --summary)",
+        because="none of the latest changes improved the result by more than noise",
         confidence="medium",
-        ground="what no setting fixes is usually in the rows",
+        ground="a failure that no setting fixes usually has its cause in the data",
     )
 
 

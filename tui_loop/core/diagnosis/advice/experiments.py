@@ -20,7 +20,7 @@ FEW_ROWS, MANY_PASSES = 20, 30
 EVALUATED = 100
 """Training rows to evaluate."""
 
-GROUND = "an experiment: its outcome leaves one of two explanations"
+GROUND = "an experiment whose outcome rules out one of two explanations"
 
 
 def two_experiments(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
@@ -36,7 +36,7 @@ def two_experiments(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
                 "data.eval": _as_evaluation_data(facts.config),
                 "data.max_eval_rows": EVALUATED,
             },
-            because="a score on training rows shows whether it fails on what it was trained on",
+            because="does the model fail even on rows that it was trained on?",
             confidence="medium",
             ground=GROUND,
         )
@@ -51,7 +51,8 @@ def two_experiments(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
                 "training.num_train_epochs": MANY_PASSES,
                 **({"training.max_steps": None} if facts.config.training.max_steps else {}),
             },
-            because="with sound settings the model memorizes a few rows",
+            because=f"if the model cannot memorize {FEW_ROWS} rows, the settings are wrong, "
+            "not the data",
             confidence="medium",
             ground=GROUND,
         )
@@ -76,10 +77,11 @@ def after_experiment(facts: IterationFacts, finding: Finding) -> Iterator[Sugges
     yield make_suggestion(
         finding,
         SuggestionKind.LOOK_AT_FAILURES,
-        f"go back to {parent}, and read its hardest training rows and its failures (T and f)",
-        because="the settings are not the cause",
+        f"go back to iteration {parent}; read its failures and its training rows with the highest "
+        "loss (keys f and T in the app)",
+        because="the experiment showed that the settings are not the cause",
         confidence="medium",
-        ground="the outcome of the experiment",
+        ground="shown by the outcome of the experiment",
     )
 
 
@@ -92,7 +94,7 @@ def _other_rate(facts: IterationFacts, finding: Finding) -> Suggestion:
         finding,
         SuggestionKind.SMALLER_RATE if is_lower else SuggestionKind.LARGER_RATE,
         {RATE: brief_rate(rate / 5 if is_lower else rate * 5)},
-        because=f"{'smaller' if is_lower else 'larger'} steps tell whether the rate is the cause",
+        because=f"is the learning rate too {'high' if is_lower else 'low'}?",
         confidence="medium",
         ground=GROUND,
     )

@@ -45,11 +45,11 @@ def lower_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Sug
         finding,
         SuggestionKind.LOWER_LEARNING_RATE,
         {RATE: lower},
-        because=f"at {figures.rate(rate)} {_trouble(finding)}",
+        because=f"at a rate of {figures.rate(rate)}, {_trouble(finding)}",
         expects=from_the_base(facts) or gain(facts, 0.1, 0.6),
         confidence="high" if finding.kind == FindingKind.DIVERGED else "medium",
-        ground="steps that are too large make a run diverge or stop learning; how much lower is a "
-        "rule of thumb",
+        ground="too high a rate makes runs diverge or stop learning; the new value is a rule of "
+        "thumb",
     )
 
 
@@ -64,7 +64,7 @@ def steady(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             finding,
             SuggestionKind.CLIP_GRADIENTS,
             {"training.max_grad_norm": 1.0},
-            because="single gradients were many times the usual one and nothing clipped them",
+            because="some gradients were many times larger than usual, and nothing clipped them",
             expects=loss_gain(facts, 0.0, 0.3),
             confidence="medium",
         )
@@ -74,7 +74,7 @@ def steady(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             finding,
             SuggestionKind.WARM_UP,
             {"training.warmup_steps": 0.05},
-            because="the rate was at its peak from the first step on",
+            because="the learning rate was at its peak from the first step",
             expects=loss_gain(facts, 0.0, 0.2),
         )
 
@@ -88,7 +88,7 @@ def slower(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.LOWER_LEARNING_RATE,
         {RATE: brief_rate(facts.config.training.learning_rate / 3)},
-        because="the loss jumped again and again, which smaller steps do not do",
+        because="the loss jumped repeatedly, which a lower learning rate usually prevents",
         expects=loss_gain(facts, 0.0, 0.4),
         confidence="medium",
     )
@@ -105,7 +105,7 @@ def usual_steps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]
             because=cause.evidence,
             expects=loss_gain(facts, 0.2, 0.9),
             confidence="high" if cause.part < LITTLE else "medium",
-            ground="computed from the settings, the logged rates and the gradients of this run",
+            ground="computed from the settings, learning rates and gradients of this run",
         )
 
 
@@ -134,10 +134,10 @@ def raise_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Sug
         return
     factor = 10.0 if finding.kind == FindingKind.LEARNING_RATE_TOO_LOW or far else 3.0
     higher = max(rate * factor, advised)
-    ground = "the loss fell steadily and without a jump; how much higher is a rule of thumb"
+    ground = "the loss fell steadily, without jumps; the new value is a rule of thumb"
     if bad is not None and higher >= bad:
         higher = math.sqrt(rate * bad)
-        ground = f"{figures.rate(bad)} is known to be too high"
+        ground = f"a rate of {figures.rate(bad)} is known to be too high"
         if higher < ROOM * rate:
             return
     yield propose(
@@ -145,7 +145,7 @@ def raise_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Sug
         finding,
         SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: brief_rate(higher)},
-        because=f"at {figures.rate(rate)} most of the loss was left when the run ended"
+        because=f"at a rate of {figures.rate(rate)}, the loss was still high when the run ended"
         if far
         else "the loss was still falling when the run ended",
         expects=loss_gain(facts, 0.3, 0.9) if far else loss_gain(facts, 0.1, 0.5),
@@ -163,7 +163,7 @@ def gentler(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.LOWER_LEARNING_RATE,
         {RATE: brief_rate(facts.config.training.learning_rate / 3)},
-        because="training took away what the model could do before",
+        because="training destroyed part of what the base model could do",
         expects=gain(facts, 0.05, 0.5),
     )
 
@@ -179,11 +179,11 @@ def _between(facts: IterationFacts, finding: Finding, known: Iteration | None) -
         finding,
         SuggestionKind.LOWER_LEARNING_RATE if good < rate else SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: toward(rate, good)},
-        because=f"{known.number} did better at {figures.rate(good)}, so the best rate lies "
-        f"{'below' if good < rate else 'above'} {figures.rate(rate)}",
+        because=f"iteration {known.number} did better at {figures.rate(good)}, so the best rate is "
+        f"probably {'below' if good < rate else 'above'} {figures.rate(rate)}",
         expects=about(facts, known),
         confidence="medium",
-        ground=f"{known.number} had {reached(known)}, this one {reached(facts.iteration)}",
+        ground=f"iteration {known.number} {reached(known)}; this one {reached(facts.iteration)}",
     )
 
 
@@ -201,20 +201,20 @@ def _lesson(
         finding,
         SuggestionKind.LOWER_LEARNING_RATE if lower else SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: rate},
-        because=f"{best.place} reached {figures.percent(best.score)} at {figures.rate(rate)} on "
-        "this base",
+        because=f"{best.place} reached a score of {figures.percent(best.score)} at "
+        f"{figures.rate(rate)} on this base model",
         expects=from_the_base(facts) or loss_gain(facts, 0.3, 0.95),
         confidence="high",
-        ground=f"it did well on this base in another loop, {best.place}",
+        ground=f"this rate did well on the same base model in another loop ({best.place})",
     )
 
 
 def _trouble(finding: Finding) -> str:
     values: dict[str, str] = {
         FindingKind.DIVERGED: "the run diverged",
-        FindingKind.WORSE_THAN_BASE: "it became worse than the base",
+        FindingKind.WORSE_THAN_BASE: "the model became worse than the base",
     }
-    return values.get(finding.kind, "the first steps threw away what the base knew")
+    return values.get(finding.kind, "the first steps destroyed what the base model had learned")
 
 
 RATE = "training.learning_rate"
@@ -276,10 +276,14 @@ def bad_above(facts: IterationFacts, rate: float) -> float | None:
 
 
 def reached(iteration: Iteration) -> str:
-    """Returns `2e-3 (64%)`: the rate of an iteration, and its result."""
+    """Returns `at 2e-3: score 64%`: the rate of an iteration, and its result."""
     score, loss = metric_of(iteration, "score"), metric_of(iteration, "eval_loss")
-    result = figures.percent(score) if score is not None else figures.loss(loss)
-    return f"{figures.rate(rate_of(iteration))} ({result or iteration.state})"
+    result: str = iteration.state
+    if score is not None:
+        result = f"score {figures.percent(score)}"
+    elif loss is not None:
+        result = f"eval loss {figures.loss(loss)}"
+    return f"at {figures.rate(rate_of(iteration))}: {result}"
 
 
 def about(facts: IterationFacts, known: Iteration) -> Prediction | None:

@@ -33,10 +33,10 @@ def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
             finding,
             SuggestionKind.RAISE_MAX_LENGTH,
             {"training.max_length": longer},
-            because="training rows were cut, and with them what they should teach",
+            because="training rows were cut at max_length and lost part of their answers",
             expects=gain(facts, 0.1, 0.8),
             confidence="high",
-            ground="rows that are cut lose their end first, which is the answer"
+            ground="truncation removes the end of a row first, where the answer is"
             + (f"; the longest row has {longest} tokens" if longest else ""),
         )
     if evaluation.max_length is not None and is_of_held_out:
@@ -45,10 +45,10 @@ def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
             finding,
             SuggestionKind.RAISE_EVAL_MAX_LENGTH,
             {"evaluation.max_length": None},
-            because="held-out rows were cut at their start",
+            because="held-out rows lost the start of their prompts",
             expects=gain(facts, 0.0, 0.3),
             confidence="high" if finding.severity == "alarm" else "medium",
-            ground="the run counted the rows",
+            ground="the run counted the affected rows",
         )
     elif evaluation.max_new_tokens is not None and is_of_held_out:
         # Prompt and output share the context of the model.
@@ -57,10 +57,11 @@ def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
             finding,
             SuggestionKind.FEWER_NEW_TOKENS,
             {"evaluation.max_new_tokens": None},
-            because="so many new tokens leave little of the context to the prompt",
+            because="so many new tokens leave little of the context for the prompt",
             expects=gain(facts, 0.0, 0.5),
             confidence="high" if finding.severity == "alarm" else "medium",
-            ground="the run counted the rows; unset, the limit is derived from the references",
+            ground="the run counted the affected rows; when unset, the limit is derived from the "
+            "references",
         )
 
 
@@ -76,10 +77,11 @@ def longer_outputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
         finding,
         SuggestionKind.MORE_NEW_TOKENS,
         {"evaluation.max_new_tokens": None},
-        because=f"{limit} new tokens ended answers before they were there",
+        because=f"the limit of {limit} new tokens cut outputs before they reached the answer",
         expects=gain(facts, 0.1, 0.9),
         confidence="high",
-        ground="unset, the limit is derived from the references; the base is measured again",
+        ground="when unset, the limit is derived from the references; the base model is then "
+        "evaluated again",
     )
 
 
@@ -115,11 +117,11 @@ def without_template(facts: IterationFacts, finding: Finding) -> Iterator[Sugges
         finding,
         SuggestionKind.NO_TEMPLATE,
         {"data.chat_template": "off"},
-        because="the chat template does not end answers; without it each row ends with "
+        because="the chat template adds no end token to answers; without it, each row ends with "
         f"{one_line(rendering.eos_token, _TOKEN_LENGTH)}",
         expects=gain(facts, 0.1, 0.9),
         confidence="medium",
-        ground="the run counted the rows without an end; the base is measured again",
+        ground="the run counted the rows without an end token; the base model is evaluated again",
     )
 
 
@@ -140,9 +142,9 @@ def less_memory(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]
                 "training.gradient_accumulation_steps": training.gradient_accumulation_steps
                 * (size // half),
             },
-            because="the run does not fit into memory; the effective batch stays",
+            because="the run does not fit into memory; the effective batch size stays the same",
             confidence="high",
-            ground="fewer rows at once take less memory, the result is the same but for rounding",
+            ground="fewer rows at once need less memory; the result is the same but for rounding",
         )
     if not training.activation_checkpointing:
         yield propose(
@@ -150,9 +152,10 @@ def less_memory(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]
             finding,
             SuggestionKind.ACTIVATION_CHECKPOINTING,
             {"training.activation_checkpointing": True},
-            because="the run does not fit into memory; this one is about a third slower",
+            because="the run does not fit into memory; activation checkpointing saves memory but "
+            "takes about a third more time",
             confidence="high",
-            ground="activations are computed twice instead of being kept",
+            ground="activations are computed again in the backward pass instead of stored",
         )
 
 
@@ -168,7 +171,7 @@ def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             finding,
             SuggestionKind.FEWER_EVALUATIONS,
             {"training.eval_steps": None},
-            because="evaluations within the run took most of its time; unset: one an epoch",
+            because="evaluations took most of the run's time; when unset, there is one per epoch",
             confidence="high",
             ground="measured in this run",
         )
@@ -178,7 +181,7 @@ def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             finding,
             SuggestionKind.FEWER_CHECKPOINTS,
             {"training.save_steps": 10 * training.save_steps},
-            because="checkpoints took most of the run's time",
+            because="saving checkpoints took most of the run's time",
             confidence="high",
             ground="measured in this run",
         )
@@ -194,9 +197,9 @@ def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
                     1, training.gradient_accumulation_steps // size
                 ),
             },
-            because="many passes over single short rows; the effective batch stays",
+            because="each pass processed one short row; the effective batch size stays the same",
             confidence="high",
-            ground="short rows fit together; where memory runs out the run divides them itself",
+            ground="several short rows fit into memory; if not, the run splits the batch itself",
         )
     elif shares.get("is_cpu_bound"):
         yield from _larger_passes(facts, finding)
@@ -204,8 +207,8 @@ def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         yield make_suggestion(
             finding,
             SuggestionKind.PACK,
-            "training.packing = true (another order of rows: compare with care)",
-            because="most of what is computed is padding",
+            "set training.packing to true (this regroups the rows: compare results with care)",
+            because="most of the computed tokens are padding",
         )
 
 
@@ -230,14 +233,15 @@ def _larger_passes(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
                 * training.per_device_train_batch_size,
                 "training.gradient_accumulation_steps": passes // factor,
             },
-            because="the GPU waits for the CPU between small passes; the effective batch stays",
+            because="the GPU waits for the CPU between small passes; the effective batch size "
+            "stays the same",
             confidence="medium",
-            ground="the machine was sampled in this run",
+            ground="measured on the GPU and CPU during this run",
         )
     elif not training.packing:
         yield make_suggestion(
             finding,
             SuggestionKind.PACK,
-            "training.packing = true (another order of rows: compare with care)",
-            because="the GPU waits for the CPU; packed rows make fewer and larger passes",
+            "set training.packing to true (this regroups the rows: compare results with care)",
+            because="the GPU waits for the CPU; packing makes passes fewer and larger",
         )

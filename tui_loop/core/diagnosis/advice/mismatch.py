@@ -12,7 +12,7 @@ from tui_loop.core.diagnosis.findings import Confidence, Finding, Severity, Sugg
 from tui_loop.core.diagnosis.kinds import FindingKind, SuggestionKind
 from tui_loop.core.diagnosis.rules.lineage import changes_from_parent
 
-COUNTED = "the run counted the rows"
+COUNTED = "the run counted the affected rows"
 
 DEFAULT = 0.6
 """A label of more than this share of the training rows may be a default."""
@@ -25,55 +25,54 @@ USUAL_FRACTION = 0.1
 _ADVICE: dict[str, tuple[SuggestionKind, str, str]] = {
     FindingKind.EXCHANGED_COLUMNS: (
         SuggestionKind.MAP_COLUMNS,
-        "name the columns in data.columns (prompt and completion), or exchange them in the file",
-        "the model was trained to write prompts",
+        "set the prompt and completion columns in data.columns, or swap them in the file",
+        "the model was trained to generate prompts",
     ),
     FindingKind.POOR_PROMPTS: (
         SuggestionKind.MAP_COLUMNS,
-        "name the column with the whole input in data.columns (prompt), or add to the prompt what "
-        "the answer depends on",
-        "no model can tell apart rows with one prompt",
+        "set the prompt in data.columns to the column with the whole input, or add to the prompts "
+        "what the answer depends on",
+        "no model can give different answers to identical prompts",
     ),
     FindingKind.REFERENCES_DIFFER: (
         SuggestionKind.SAME_REFERENCES,
-        "write the training references like those of the evaluation, or the reverse",
-        "the model answers in the form that it was trained on, and that form fails",
+        "use the same names, format and length in training and evaluation references",
+        "the model answers like its training references, which the evaluation counts as wrong",
     ),
     FindingKind.PROMPTS_DIFFER: (
         SuggestionKind.SAME_PROMPTS,
-        "write the prompts of both sides alike: one template, one system text, one length",
-        "the model was trained on other prompts than it is asked",
+        "use the same template, system text and length in training and evaluation prompts",
+        "the evaluation prompts differ from those that the model was trained on",
     ),
     FindingKind.TWO_NAMES: (
         SuggestionKind.ONE_NAME,
-        "use one name for each class in the training rows, the one that the evaluation uses",
-        "half of what is taught about the class is marked wrong",
+        "use one name per class in the training rows: the name that the evaluation uses",
+        "the model learns two names for one class, and the evaluation accepts only one",
     ),
     FindingKind.OTHER_VOCABULARY: (
         SuggestionKind.ROWS_LIKE_EVAL,
-        "add training rows like the evaluation's, from the same source",
-        "nothing in training resembles what is asked",
+        "add training rows from the same source as the evaluation rows",
+        "many words of the evaluation rows never occur in the training rows",
     ),
     FindingKind.UNBALANCED_LABELS: (
         SuggestionKind.BALANCE_LABELS,
-        "train on about as many rows of each label as the evaluation has of it",
-        "the commonest label wins wherever the model is unsure",
+        "give each label about the same share of the training rows as of the evaluation rows",
+        "where the model is unsure, it predicts the most common label",
     ),
     FindingKind.UNWANTED_REFERENCES: (
         SuggestionKind.REMOVE_ROWS,
-        "remove these rows from training, or give them the names that the evaluation uses",
-        "they teach answers that are never wanted",
+        "remove these training rows, or change their references to ones that the evaluation uses",
+        "some training rows teach answers that no evaluation row expects",
     ),
     FindingKind.GARBLED_TEXT: (
         SuggestionKind.MEND_ENCODING,
-        "read the file in its own encoding, and write it as UTF-8",
-        "garbled words are other words to the model",
+        "open the file with its original encoding, and save it as UTF-8",
+        "to the model, a garbled word is a different word",
     ),
     FindingKind.CONFUSED_LABELS: (
         SuggestionKind.MEND_LABELS,
-        "compare some training rows of both labels with the evaluation's, and correct the wrong "
-        "side",
-        "the model does what its rows say",
+        "compare training rows and evaluation rows of both labels, and correct the wrong ones",
+        "the model predicts what its training rows say, so some labels are probably wrong",
     ),
 }
 """What to do with the rows, and why, by kind of finding."""
@@ -116,17 +115,17 @@ def more_different_rows(facts: IterationFacts, finding: Finding) -> Iterator[Sug
             finding,
             SuggestionKind.ALL_ROWS,
             fields,
-            because="the config leaves out rows that the data has",
+            because="the config uses only part of the training rows",
             expects=gain(facts, 0.1, 0.9),
             confidence="high",
-            ground="the config",
+            ground="known from the config",
         )
         return
     yield make_suggestion(
         finding,
         SuggestionKind.MORE_DATA,
-        "train on some hundred different rows of the same kind",
-        because="so few rows do not cover a task",
+        "train on a few hundred different rows of the same kind",
+        because="so few rows do not cover the task",
         expects=gain(facts, 0.05, 0.7),
         confidence="medium",
         ground=COUNTED,
@@ -141,10 +140,10 @@ def usual_value(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]
         finding,
         SuggestionKind.USUAL_VALUE,
         {name: finding.figures["usual"] if finding.figures["usual"] != "" else None},
-        because="it is far outside the usual range",
+        because=f"{name.partition('.')[2]} is far outside its usual range",
         expects=gain(facts, 0.1, 0.9),
         confidence="medium",
-        ground="what nearly all runs use",
+        ground="nearly all fine-tuning runs use a value near the suggested one",
     )
 
 
@@ -155,10 +154,10 @@ def all_labels(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.ALL_LABELS,
         {"evaluation.labels": None},
-        because="the label set of the config is not that of the data",
+        because="evaluation.labels does not contain all labels of the data",
         expects=gain(facts, 0.1, 0.9),
         confidence="high",
-        ground="the references of the evaluation",
+        ground="known from the references of the evaluation",
     )
 
 
@@ -172,7 +171,7 @@ def look_at_default(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
         finding,
         SuggestionKind.MEND_LABELS,
         f'read some training rows with the reference "{label}", and correct the wrong ones',
-        because="a default label on rows that nobody labelled looks the same",
+        because="most training rows have this label; it may be a default for unlabelled rows",
         confidence="low",
         ground=COUNTED,
     )
@@ -187,8 +186,8 @@ def without_hints(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
     yield make_suggestion(
         finding,
         SuggestionKind.REMOVE_HINTS,
-        f"take the reference out of the {where} prompts",
-        because="the model copies what it is given and cannot do without",
+        f"remove the reference from the {where} prompts",
+        because="the model learns to copy the answer from the prompt, and fails without it",
         expects=gain(facts, 0.2, 0.9) if side == "train" else None,
         confidence=_confidence(finding),
         ground=COUNTED,
@@ -202,7 +201,7 @@ def without_bad_rows(facts: IterationFacts, finding: Finding) -> Iterator[Sugges
         finding,
         SuggestionKind.REMOVE_ROWS,
         f"correct these {where} references, or remove their rows",
-        because="a reference that is no answer teaches none",
+        because="some references are not usable answers",
         expects=gain(facts, 0.05, 0.7),
         confidence=_confidence(finding),
         ground=COUNTED,
@@ -216,10 +215,10 @@ def shuffled(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.SHUFFLE,
         {"training.train_sampling_strategy": "random"},
-        because="each batch showed one kind of row",
+        because="the rows were sorted, so each batch had only one kind of row",
         expects=gain(facts, 0.1, 0.9),
         confidence="high",
-        ground="the run's own order of the rows",
+        ground="known from the order of the rows in this run",
     )
 
 
@@ -232,10 +231,10 @@ def greedy(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.GREEDY,
         {"evaluation.do_sample": False},
-        because="the score measures the draws as much as the model",
+        because="sampling makes the score partly random",
         expects=gain(facts, 0.05, 0.9),
         confidence="high" if finding.severity == "alarm" else "medium",
-        ground="greedy outputs are the most probable ones and are the same each time",
+        ground="greedy decoding takes the most probable token, so outputs are always the same",
     )
 
 
@@ -249,10 +248,10 @@ def other_stop(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.OTHER_STOP,
         {"evaluation.stop": [each for each in facts.config.evaluation.stop if each != stop]},
-        because="outputs end before they can match the references",
+        because="a stop text ends outputs before they can match the references",
         expects=gain(facts, 0.1, 0.9),
         confidence="high",
-        ground="the references contain it",
+        ground="some references contain this stop text",
     )
 
 
@@ -265,7 +264,7 @@ def fitting_metric(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
         finding,
         SuggestionKind.SET_METRIC,
         {"evaluation.metric": fitting},
-        because=f"{fitting} passes {passed} of {total} of the same outputs",
+        because=f"the metric {fitting} passes {passed} of the same {total} outputs",
         confidence="high",
         ground="computed from the recorded outputs",
     )
@@ -277,8 +276,8 @@ def train_all_answers(facts: IterationFacts, finding: Finding) -> Iterator[Sugge
         yield make_suggestion(
             finding,
             SuggestionKind.TRAIN_ALL_ANSWERS,
-            "train on all answers of whole conversations, without a weight of 0 on any turn",
-            because="answers are scored that were never trained on",
+            "train on all answers of whole conversations, and give no turn a weight of 0",
+            because="the evaluation scores turns that were hardly trained on",
             expects=gain(facts, 0.1, 0.8),
             confidence=_confidence(finding),
             ground=COUNTED,
@@ -289,10 +288,10 @@ def train_all_answers(facts: IterationFacts, finding: Finding) -> Iterator[Sugge
         finding,
         SuggestionKind.TRAIN_ALL_ANSWERS,
         {"data.train_on": "assistant"},
-        because="answers are scored that were never trained on",
+        because="the evaluation scores turns that were hardly trained on",
         expects=gain(facts, 0.1, 0.8),
         confidence="high",
-        ground="the config",
+        ground="known from the config",
     )
 
 
@@ -308,11 +307,11 @@ def undo(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.UNDO,
         {name: old for name, (old, _) in changed.items()},
-        because=f"{parent.number} was better before "
-        + ("this change" if one else "these changes; try them again one at a time"),
+        because=f"iteration {parent.number} was better before "
+        + ("this change" if one else "these changes; try them one at a time"),
         expects=gain(facts, 0.1, 0.9),
         confidence="high" if one else "medium",
-        ground=f"measured: {parent.number} on the same examples",
+        ground=f"measured against iteration {parent.number} on the same examples",
     )
 
 
@@ -323,10 +322,10 @@ def fresh_start(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]
         finding,
         SuggestionKind.FRESH_START,
         {"model.init_adapter": None},
-        because="the weights that it starts from are no better than the base's",
+        because="the run started from an adapter that is no better than the base model",
         expects=gain(facts, 0.1, 0.9),
         confidence="high",
-        ground="the record of that iteration",
+        ground="known from the record of the iteration that trained the adapter",
     )
 
 

@@ -54,6 +54,9 @@ OVER = 0.25
 
 _SHOWN = 60
 
+_TRAITS = {"lines": "number of lines", "number": "number format"}
+"""The words for traits whose name alone is not clear."""
+
 
 def exchanged_columns(facts: IterationFacts) -> Iterator[Finding]:
     """Reports training rows whose prompts and references look exchanged."""
@@ -65,11 +68,10 @@ def exchanged_columns(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.EXCHANGED_COLUMNS,
         "alarm",
-        "prompts and references of the training rows look exchanged: their prompts have the words "
-        f"of the evaluation's references, and the reverse "
-        f"({exchange.exchanged:.2f} bits apart if exchanged, {exchange.straight:.2f} as they are); "
-        f"{of_all(swapped.count, swapped.of, 'training prompts')} are a reference of the "
-        "evaluation",
+        "prompts and references of the training rows look exchanged: "
+        f"{of_all(swapped.count, swapped.of, 'training prompts')} equal an evaluation reference. "
+        f"The words of training and evaluation differ by {exchange.straight:.2f} bits, and by only "
+        f"{exchange.exchanged:.2f} bits with the training columns exchanged",
         {"straight": exchange.straight, "exchanged": exchange.exchanged, "rows": swapped.count},
     )
 
@@ -93,13 +95,13 @@ def poor_prompts(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.POOR_PROMPTS,
         "alarm",
-        "the prompts do not decide the answer: "
+        "the prompts do not determine the answer: "
         f"{of_all(train.count, train.of, 'training rows')} and "
         f"{of_all(held.count, held.of, 'evaluation rows')} have a prompt with several references"
-        + (f"; nothing uses the column {named(unused)}" if unused else ""),
+        + (f"; unused column{'s' if len(unused) > 1 else ''}: {named(unused)}" if unused else ""),
         {"train": train.count, "eval": held.count, "unused": ", ".join(unused)},
         examples=held.examples,
-        otherwise="labels that were drawn at random look the same",
+        otherwise="random labels have the same effect",
     )
 
 
@@ -161,7 +163,7 @@ def answer_in_prompt(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.ANSWER_IN_PROMPT,
             "alarm" if given - wanted >= MOST else "warning",
-            f"{rows}: in training the answer is given away, so the model learns to copy it",
+            f"{rows}: training prompts give the answer away, so the model learns to copy it",
             {**figures, "side": "train"},
             examples=train.found.examples,
         )
@@ -169,19 +171,19 @@ def answer_in_prompt(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.ANSWER_IN_PROMPT,
             "warning",
-            f"{rows}: the evaluation gives the answer away, so its score says little",
+            f"{rows}: evaluation prompts give the answer away, so the score means little",
             {**figures, "side": "eval"},
             examples=held.found.examples,
-            otherwise="extraction is a task of its own; then training should show it too",
+            otherwise="extraction tasks have the answer in the prompt; then training should, too",
         )
     else:
         yield Finding(
             FindingKind.ANSWER_IN_PROMPT,
             "warning" if facts.measured.metric == "label" else "note",
-            f"{rows}: the score measures copying",
+            f"{rows}: the score only measures copying",
             {**figures, "side": "both"},
             examples=held.found.examples,
-            otherwise="extraction is such a task",
+            otherwise="extraction tasks have the answer in the prompt",
         )
 
 
@@ -199,10 +201,10 @@ def other_vocabulary(facts: IterationFacts) -> Iterator[Finding]:
         FindingKind.OTHER_VOCABULARY,
         "alarm" if words.unseen_tokens.share >= MOST else "warning",
         f"{words.unseen_tokens.share:.0%} of the evaluation's words never occur in training (such "
-        f"as {shown}): the evaluation is about something else; both differ by {apart:.2f} bits, "
-        f"random training rows by {usual.mean:.2f}",
+        f"as {shown}), so the evaluation is about something else. Its word frequencies differ from "
+        f"training by {apart:.2f} bits; those of random training rows by {usual.mean:.2f}",
         {"unseen": words.unseen_tokens.share, "divergence": apart, "by_chance": usual.mean},
-        otherwise="names and numbers that are new in each row count as unseen words",
+        otherwise="names and numbers that differ in every row also count as unseen words",
     )
 
 
@@ -217,15 +219,15 @@ def unbalanced_labels(facts: IterationFacts) -> Iterator[Finding]:
     if apart < OVER:
         return
     trained, wanted = most.train / train, most.held / held
-    message = (
-        f"{of_all(most.train, train, 'training rows')} have the reference {named([most.name])}"
-    )
-    message += f", and {of_all(most.held, held, 'evaluation rows')}: "
+    message = f"{of_all(most.train, train, 'training rows')} but "
+    message += "only " if trained > wanted else ""
+    message += f"{of_all(most.held, held, 'evaluation rows')} have the reference "
+    message += f"{named([most.name])}, so "
     if trained > wanted:
-        message += "the model learns to say it too often"
+        message += "the model learns to predict it too often"
         otherwise = "if real inputs are as unbalanced as training, the evaluation should be too"
     else:
-        message += "the score is mostly that of a label with few training rows"
+        message += "the score mostly depends on a label with few training rows"
         otherwise = "if real inputs are as unbalanced as the evaluation, training should be too"
     yield Finding(
         FindingKind.UNBALANCED_LABELS,
@@ -264,13 +266,13 @@ def _label_names(facts: IterationFacts, audit: DataAudit) -> Iterator[Finding]:
         message = "training and evaluation name the same classes differently: "
         message += ", ".join(_pair_words(each) for each in renamed[:3])
     else:
-        message = "training and evaluation use other references: only training has "
-        message += f"{named([each.name for each in only_train])}, only the evaluation "
+        message = "training and evaluation use different references: only training has "
+        message += f"{named([each.name for each in only_train])}, only the evaluation has "
         message += named([each.name for each in only_held])
     yield Finding(
         FindingKind.REFERENCES_DIFFER,
         "alarm" if share >= MOST else "warning" if share >= MENTIONED else "note",
-        f"{message}; {of_all(missing, held, 'evaluation rows')} want a reference that no training "
+        f"{message}; {of_all(missing, held, 'evaluation rows')} have a reference that no training "
         "row has",
         {"rows": missing, "total": held, "share": round(share, 3)},
         examples=labels.only_eval.rows.examples,
@@ -314,8 +316,8 @@ def _trait_parts(differences: Sequence[Difference]) -> list[tuple[float, str]]:
         if apart >= WORTH and each.trait not in found:
             found[each.trait] = (
                 apart,
-                f"{each.trait} {each.value}: {each.train:.0%} of training, {each.eval:.0%} of the "
-                "evaluation",
+                f'{_TRAITS.get(each.trait, each.trait)} "{each.value}" in {each.train:.0%} of '
+                f"training rows, {each.eval:.0%} of evaluation rows",
             )
     return list(found.values())
 
@@ -339,9 +341,8 @@ def _one_affix(what: str, affix: Affix, side: str, other: str) -> list[tuple[flo
     if apart < WORTH:
         return []
     text = one_line(affix.text, _SHOWN)
-    return [
-        (apart, f'{what} "{text}": {affix.rows.share:.0%} of {side}, {elsewhere:.0%} of {other}')
-    ]
+    shares = f"{affix.rows.share:.0%} of {side} rows, {elsewhere:.0%} of {other} rows"
+    return [(apart, f'{what} "{text}" in {shares}')]
 
 
 def _length_parts(texts: Texts) -> list[tuple[float, str]]:
@@ -366,7 +367,7 @@ def _count_parts(what: str, train: Count | None, held: Count | None) -> list[tup
     return [
         (
             abs(train.share - held.share),
-            f"{what}: {train.share:.0%} of training, {held.share:.0%} of the evaluation",
+            f"{what} in {train.share:.0%} of training rows, {held.share:.0%} of evaluation rows",
         )
     ]
 
@@ -378,8 +379,8 @@ def _form_finding(kind: FindingKind, what: str, parts: list[tuple[float, str]]) 
     return Finding(
         kind,
         severity,
-        f"training and evaluation write their {what} differently: "
+        f"{what} differ in form between training and evaluation: "
         + "; ".join(text for _, text in ordered[:3]),
         {"apart": round(apart, 3), "differences": len(ordered)},
-        otherwise="a model can bridge a difference that is small beside what it knows",
+        otherwise="a capable model can cope with a small difference",
     )

@@ -88,12 +88,11 @@ def no_gain(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.PLATEAU,
         "warning",
-        f"{len(alike)} configs after {before.number} ({_named(numbers)}) are no better by more "
-        f"than noise, at best {text}; {_next_check(facts)}",
+        f"{len(alike)} later configs ({_named(numbers)}) are no better than iteration "
+        f"{before.number} beyond noise, at best {text}. {_next_check(facts)}",
         {"tries": len(alike), "best_before": before.number},
         iterations=(before.number, *numbers),
-        otherwise=f"over {over} a small gain does not show: "
-        "replicates, or more held-out rows, would tell",
+        otherwise=f"{over} cannot show a small gain; replicates or more held-out rows could",
     )
 
 
@@ -115,11 +114,11 @@ def eval_overfit(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.EVAL_OVERFIT,
             "alarm",
-            f"after {len(configs)} configs chosen by one eval set, {look.iteration} has "
-            f"{agreement_of(look).sentence}",
+            f"{agreement_of(look).sentence}. Iteration {look.iteration} was chosen from "
+            f"{len(configs)} configs by their results on the same eval set",
             {"configs": len(configs), "best": look.iteration, "look": look.use},
             iterations=(look.iteration,),
-            otherwise="a holdout of another kind than the eval set would differ from the start",
+            otherwise="a holdout with a different kind of rows would differ anyway",
         )
         return
     if len(configs) < MANY_CONFIGS or score is None or not total:
@@ -133,12 +132,12 @@ def eval_overfit(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.EVAL_OVERFIT,
         "warning",
-        f"the same {total:.0f} examples chose among {len(configs)} configs: the best of so many "
-        f"({best.number}, {figures.percent(top)}) is expected some {100 * luck:.0f} points above "
-        "its true score by luck alone; the holdout or fresh rows show how much is real",
+        f"{len(configs)} configs were compared on the same {total:.0f} examples, so the best score "
+        f"({figures.percent(top)}, iteration {best.number}) is probably about {100 * luck:.0f} "
+        "points too high. The holdout or fresh rows show the true score",
         {"configs": len(configs), "examples": int(total), "luck": luck, "best": best.number},
         iterations=(best.number,),
-        otherwise="the gain over the base may well be real, only smaller than it looks",
+        otherwise="the gain over the base may be real, only smaller than it looks",
     )
 
 
@@ -155,9 +154,9 @@ def undecided(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.UNDECIDED,
         "note",
-        f"{against.change_words} against {against.a} rest on "
-        f"{runs_text(against)}: another seed could make as much of a difference; a replicate would "
-        "tell",
+        f"the change of {against.change_words} from iteration {against.a} rests on "
+        f"{runs_text(against)}. A different seed alone could change the result as much; replicates "
+        "would decide",
         {
             "against": against.a,
             "delta": against.change.delta,
@@ -217,10 +216,12 @@ def _next_check(facts: IterationFacts) -> str:
     late = trend_of(facts.train_curve.part(0.5, 1))
     if late is not None and late.is_falling:
         return (
-            "the training loss was still falling, so more data or more regularisation is the next "
-            "thing to try, not more steps"
+            "The training loss was still falling: try more data or more regularization next, not "
+            "more steps"
         )
-    return "the training loss fell no further either: look at what still fails, not at the settings"
+    return (
+        "The training loss no longer falls either: read the failures instead of changing settings"
+    )
 
 
 def _named(numbers: tuple[int, ...]) -> str:
@@ -272,8 +273,8 @@ def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.EVAL_TOO_SMALL,
             "warning",
-            f"{rows} can show no change of the score at all: if one run passed none and the next "
-            f"all of them, that might still be chance ({chance(mcnemar(independent, 0))})",
+            f"{rows} cannot show any change of the score: even a change from none passed to all "
+            f"passed could be chance ({chance(mcnemar(independent, 0))})",
             {"total": total, "rows_needed": round(smallest_total(share) * total / independent)},
         )
         return
@@ -283,14 +284,14 @@ def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
         "total": total,
         "smallest_points": round(100 * difference, 1),
     }
-    text = f"cannot show a change of the score by less than about {100 * difference:.0f} points"
+    text = f"cannot show a score change of less than about {100 * difference:.0f} points"
     if difference > USEFUL:
         few = round(smallest_total(share) * total / independent)
         yield Finding(
             FindingKind.EVAL_TOO_SMALL,
             "warning",
-            f"{rows} {text}: {net} more would have to be fixed than "
-            f"broken; {few} rows could show {100 * USEFUL:.0f}",
+            f"{rows} {text}: at least {net} more rows must newly pass than newly fail. {few} rows "
+            f"could show {100 * USEFUL:.0f} points",
             told_figures | {"rows_needed": few},
         )
         return
@@ -300,16 +301,17 @@ def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
     if abs(fixed - broken) < HINTS * net:
         return
     points = 100 * (fixed - broken) / max(1, total)
-    changes = f"{fixed} fixed and {broken} broken"
+    changes = f"{counted(fixed, 'example')} fixed, {broken} broken"
     if against.changed_groups:
         changes += f" in {counted(against.changed_groups, against.unit)}"
     yield Finding(
         FindingKind.EVAL_TOO_SMALL,
         "note",
-        f"the {points:+.0f} points against {against.a} are {changes} ({chance(p)}): {rows} {text}",
+        f"the change of {points:+.0f} points from iteration {against.a} may be chance: {changes} "
+        f"({chance(p)}). {rows} {text}",
         told_figures | {"fixed": fixed, "broken": broken, "p": p},
         iterations=(against.a,),
-        otherwise="a true change of that size may be there, and is as likely not to be",
+        otherwise="the change may still be real",
     )
 
 
@@ -342,11 +344,11 @@ def _of_losses(facts: IterationFacts, view: ExampleView) -> Iterator[Finding]:
     yield Finding(
         FindingKind.EVAL_TOO_SMALL,
         "warning",
-        f"{_rows(count, view)} say little: their mean loss is {figures.loss(mean)} "
-        f"±{figures.loss(half)} for rows like these, whatever was changed",
+        f"{_rows(count, view)} are too few to measure the loss: their mean is {figures.loss(mean)} "
+        f"±{figures.loss(half)} (95% interval)",
         {"total": count, "loss": mean, "half_width": half},
-        otherwise="the same rows are compared each time, so a change of the loss on them is real; "
-        "what it says of other rows is not known",
+        otherwise="all iterations are measured on the same rows, so a loss change on these rows is "
+        "real; on other rows it may differ",
     )
 
 

@@ -72,9 +72,9 @@ def overfitting(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.OVERFITTING,
         "warning",
-        f"the eval loss turned up at step {step} of {evals.steps[-1]} ({figures.loss(lowest)} → "
-        f"{figures.loss(evals.values[-1])}, {figures.loss_change(change)} a token) while the "
-        f"training loss kept falling ({figures.loss(before)} → {figures.loss(end)})"
+        f"the eval loss rose after step {step} of {evals.steps[-1]} ({figures.loss(lowest)} → "
+        f"{figures.loss(evals.values[-1])}, {figures.loss_change(change)} nats per token) while "
+        f"the training loss kept falling ({figures.loss(before)} → {figures.loss(end)})"
         + ("; the best weights were kept" if kept_best else ""),
         {
             "step": step,
@@ -95,15 +95,15 @@ def memorised(facts: IterationFacts) -> Iterator[Finding]:
         return
     train, eval_loss = known
     rows, epochs = facts.metric("train_rows"), facts.metric("epochs")
-    seen = f" {epochs:.0f} times" if epochs else ""
+    seen = f" in {counted(round(epochs), 'epoch')}" if epochs else ""
     yield Finding(
         FindingKind.MEMORISED,
         "warning" if eval_loss > 2 * NOT_KNOWN else "note",
-        f"the model has memorized the {rows or 0:.0f} training rows, seen{seen} "
-        f"({figures.loss(train)} nats a token), and not the held-out ones "
-        f"({figures.loss(eval_loss)}): more passes over the same rows teach nothing new",
+        f"the model has memorized its {rows or 0:.0f} training rows{seen} "
+        f"({figures.loss(train)} nats per token), but held-out rows are still hard "
+        f"({figures.loss(eval_loss)}): more epochs on the same rows teach nothing new",
         {"train_loss": train, "eval_loss": eval_loss, "train_rows": rows or 0},
-        otherwise="a shift between training and held-out rows looks the same",
+        otherwise="a shift between training and held-out rows has the same effect",
     )
 
 
@@ -128,8 +128,8 @@ def generalisation_gap(facts: IterationFacts) -> Iterator[Finding]:
     before = ""
     if base is not None and held > MOST_LEFT * base:
         before = (
-            f"; the untouched base has {figures.loss(base)} on these rows, so little was learned "
-            "yet, and the gap is not the training's"
+            f"; the base model has an eval loss of {figures.loss(base)}, so the run learned little "
+            "and did not cause the gap"
         )
     if interval.low > 0:
         if held < WIDE * train:
@@ -137,21 +137,21 @@ def generalisation_gap(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.GENERALISATION_GAP,
             "note",
-            f"held-out rows are harder than trained ones: {figures.loss(held)} against "
-            f"{figures.loss(train)} nats a token ({change}){before}",
+            f"held-out rows have a higher loss than training rows: {figures.loss(held)} against "
+            f"{figures.loss(train)} nats per token ({change}){before}",
             values,
-            otherwise="some gap is normal, since these rows were trained on; it matters when the "
-            "eval loss rises. It says nothing about the learning rate",
+            otherwise="some gap is normal, since the model has seen the training rows; only a "
+            "rising eval loss is a problem. A gap is no reason to change the learning rate",
         )
     elif count < FEW_ROWS:
         yield Finding(
             FindingKind.GENERALISATION_GAP,
             "note",
-            f"the eval loss of {figures.loss(held)} lies above the training loss of "
-            f"{figures.loss(train)}, but over {count} held-out rows that is {change}: no more than "
-            f"chance would give, and no ground for a change of the learning rate{before}",
+            f"the eval loss of {figures.loss(held)} is above the training loss of "
+            f"{figures.loss(train)}, but over {count} held-out rows the difference ({change}) may "
+            f"be chance. It is no reason to change the learning rate{before}",
             values,
-            otherwise="some gap is normal, since these rows were trained on",
+            otherwise="some gap is normal, since the model has seen the training rows",
         )
 
 
@@ -244,10 +244,10 @@ def _what_of_the_score(facts: IterationFacts) -> str:
     """
     score = facts.metric("score")
     if score is None:
-        return "a few held-out rows that it is surely wrong about can raise the mean"
+        return "a few confident mistakes on held-out rows can raise the mean loss"
     return (
-        "the loss also rises when a model only grows surer of its few mistakes: the score "
-        f"({figures.percent(score)}) need not have fallen"
+        "the loss also rises when a model only becomes more confident in its mistakes: the score "
+        f"({figures.percent(score)}) may not have fallen"
     )
 
 
@@ -278,16 +278,16 @@ def worse_than_base(facts: IterationFacts) -> Iterator[Finding]:
     fixed, broken = len(against.fixed), len(against.broken)
     by_outcome = p is not None and p < LEVEL and broken > fixed
     if interval is not None and interval.high < 0 and (by_outcome or not fixed + broken):
-        text = f"{broken} that the base passes fail, {fixed} the other way"
+        text = f"{broken} examples that the base passes now fail, {fixed} that it fails now pass"
         if against.changed_groups:
             text += f", in {counted(against.changed_groups, against.unit)}"
         text += f" ({chance(p)})" if by_outcome and p is not None else ""
         yield Finding(
             FindingKind.WORSE_THAN_BASE,
             "alarm",
-            f"worse than the untouched base: the score is {_percent(facts.metric('score'))}, the "
-            f"base's {_percent(metric_of(facts.base, 'score'))} ({figures.points(interval)} "
-            f"points); {text}",
+            f"the score is worse than the base model's: {_percent(facts.metric('score'))} against "
+            f"{_percent(metric_of(facts.base, 'score'))} ({figures.points(interval)} points); "
+            f"{text}",
             {
                 "score": facts.metric("score") or 0.0,
                 "base_score": metric_of(facts.base, "score") or 0.0,
@@ -308,17 +308,17 @@ def worse_than_base(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.WORSE_THAN_BASE,
             "warning",
-            f"held-out rows are harder than for the untouched base: the eval loss is "
-            f"{figures.loss(facts.metric('eval_loss'))}, the base's {figures.loss(before)} "
-            f"({figures.loss_change(loss)} an example)",
+            f"the eval loss is higher than the base model's: "
+            f"{figures.loss(facts.metric('eval_loss'))} against {figures.loss(before)} "
+            f"({figures.loss_change(loss)} per example)",
             {
                 "eval_loss": facts.metric("eval_loss") or 0.0,
                 "base_eval_loss": before,
                 "change": round(loss.delta, 4),
             },
             iterations=(0,),
-            otherwise="the score does not show it: a model may be surer of its mistakes and err no "
-            "oftener",
+            otherwise="the score may be as good as before: a model can be more confident in its "
+            "mistakes without making more",
         )
 
 
@@ -357,18 +357,18 @@ def _forgotten(facts: IterationFacts, number: int) -> Iterator[Finding]:
         return
     fixed = len(against.fixed)
     is_net = against.p_value < LEVEL and lost > fixed
-    who = "the base" if number == 0 else f"{number}, whose weights it started from,"
+    who = "the base model" if number == 0 else f"iteration {number}, the start of this run,"
     yield Finding(
         FindingKind.FORGETTING,
         "warning",
-        f"{lost} of the {knew} that {who} got right fail now; {counted(fixed, 'other')} "
-        f"{'was' if fixed == 1 else 'were'} won"
-        + (f", fewer than were lost ({chance(against.p_value)})" if is_net else ""),
+        f"{lost} of the {knew} examples that {who} passed now fail; {counted(fixed, 'other')} "
+        f"that failed now {'passes' if fixed == 1 else 'pass'}"
+        + (f", significantly fewer ({chance(against.p_value)})" if is_net else ""),
         {"lost": lost, "knew": knew, "won": fixed, "p": against.p_value},
         examples=_worst(facts, against),
         iterations=(number,),
-        otherwise="two runs of one config lose up to a quarter of each other's right answers by "
-        "chance; this is more",
+        otherwise="by chance, two runs of one config differ in up to a quarter of their right "
+        "answers; more were lost here",
     )
 
 

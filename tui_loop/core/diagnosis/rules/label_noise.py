@@ -51,7 +51,7 @@ from tui_loop.core.examples.cause_kinds import Cause
 from tui_loop.core.examples.slices import labels_in
 from tui_loop.core.examples.tfidf_index import LABEL_ROWS
 from tui_loop.core.stats import fisher_greater, holm, wilson
-from tui_loop.core.text.figures import of_all
+from tui_loop.core.text.figures import counted, of_all
 
 HELD_OUT_ABOVE = (0.25, 0.1, 0.05)
 """Shares of the evaluation rows that are above the three thresholds."""
@@ -103,15 +103,14 @@ def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
     if found.p >= LEVEL or found.low <= 0:
         return
     trained, held, places = len(hardness.trained), len(hardness.held), hardness.places(found.above)
-    shown = ", ".join(places[:LINES_SHOWN])
     yield Finding(
         FindingKind.LABEL_NOISE,
         "alarm" if found.share >= HEAVY else "warning",
-        f"training rows are harder than held-out ones although they were trained on: "
-        f"{of_all(found.trained, trained, 'measured training rows')} have a loss that only "
-        f"{of_all(found.held, held, 'held-out rows')} exceed ({chance(found.p)}), as if about "
-        f"{_percent(found.share)} of the training references were wrong "
-        f"({_percent(found.low)} to {_percent(found.high)}); the hardest are lines {shown}",
+        f"about {_percent(found.share)} of the training references may be wrong (95% interval "
+        f"{_percent(found.low)} to {_percent(found.high)}): "
+        f"{of_all(found.trained, trained, 'measured training rows')} but only "
+        f"{of_all(found.held, held, 'held-out rows')} have a very high loss after training "
+        f"({chance(found.p)}). Highest losses: {_lines(places)}",
         {
             "hard_training_rows": found.trained,
             "training_rows": trained,
@@ -123,8 +122,8 @@ def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
             "p": found.p,
             "lines": ", ".join(places[:LINES_KEPT]),
         },
-        otherwise="training rows that are harder than the held-out ones look the same: check the "
-        "lines named",
+        otherwise="the training rows may simply be harder than the held-out ones: read these lines "
+        "first",
     )
 
 
@@ -150,9 +149,9 @@ def contradictions(facts: IterationFacts) -> Iterator[Finding]:
         severity,
         f"{of_all(in_conflict, len(index), 'training rows')} contradict one another: "
         f"{inputs:,} {'input has' if inputs == 1 else 'inputs have'} more than one reference, so "
-        f"at least {wrong:,} {'is' if wrong == 1 else 'are'} wrong",
+        f"at least {counted(wrong, 'reference')} {'is' if wrong == 1 else 'are'} wrong",
         {"in_conflict": in_conflict, "wrong": wrong, "inputs": inputs, "train_rows": len(index)},
-        otherwise="an input may really have several right answers",
+        otherwise="an input may have several right answers",
     )
 
 
@@ -174,11 +173,11 @@ def suspect_references(facts: IterationFacts) -> Iterator[Finding]:
         FindingKind.LABEL_NOISE,
         "note",
         f"{of_all(len(rows), len(view), 'held-out references')} may be wrong: at least 80% of the "
-        "iterations that answered say the same other thing",
+        "iterations agree on a different answer",
         {"suspect": len(rows), "total": len(view)},
         examples=ids_of(facts, rows),
-        otherwise="iterations on one base and one training set share their errors: read these "
-        "rows before changing any",
+        otherwise="iterations with the same base and training data make the same mistakes: read "
+        "these rows before you change any",
     )
 
 
@@ -280,10 +279,10 @@ def still_hard(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.LABEL_NOISE,
         "warning" if is_harder and p < LIKELY else "note",
-        f"after {epochs:.2g} passes {of_all(ours, trained, 'measured training rows')} are still "
-        f"not what the model would say, of the held-out rows {theirs} of {held}: nothing else is "
-        "seen to hold the fit back, so some references may be wrong; the hardest are "
-        + _lines(lines),
+        f"after {epochs:.2g} epochs, {of_all(ours, trained, 'measured training rows')} and "
+        f"{theirs} of {held} held-out rows still have a reference that the model gives less than "
+        "50% probability. No other cause was found, so some references may be wrong. Highest "
+        f"losses: {_lines(lines)}",
         {
             "hard_training_rows": ours,
             "training_rows": trained,
@@ -292,8 +291,8 @@ def still_hard(facts: IterationFacts) -> Iterator[Finding]:
             "epochs": epochs,
             "lines": _listed(lines[:LINES_KEPT]),
         },
-        otherwise="too weak a fit does the same: if more passes or a larger adapter lower the "
-        "training loss and the score rises with it, the references are right",
+        otherwise="a weak fit has the same effect: if more epochs or a larger adapter lower the "
+        "training loss and raise the score, the references are right",
     )
 
 
@@ -321,10 +320,10 @@ def next_to_impossible(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.LABEL_NOISE,
         "warning" if is_clear else "note",
-        f"the model rules out {of_all(count, held, 'held-out references')}, giving each less than "
-        f"{math.exp(-ruled_out):.1%}, where a model that is as sure as it is right rules out "
-        f"{IMPOSSIBLE:.0%} at most ({chance(p)}); of its training rows it rules out {trained} of "
-        f"{len(hardness.trained)}: some of these references may be wrong",
+        f"{of_all(count, held, 'held-out references')} may be wrong: the model gives each a "
+        f"probability below {math.exp(-ruled_out):.1%}. A calibrated model would do so for at most "
+        f"{IMPOSSIBLE:.0%} ({chance(p)}); this one does so for {trained} of "
+        f"{len(hardness.trained)} training references",
         {
             "ruled_out": count,
             "total": held,
@@ -333,7 +332,7 @@ def next_to_impossible(facts: IterationFacts) -> Iterator[Finding]:
             "p": p,
         },
         examples=ids_of(facts, [row for value, row in hardness.held if value > ruled_out]),
-        otherwise="rows of a kind that was not trained on get such probabilities too: read them",
+        otherwise="rows of a kind that training lacks get low probabilities too: read them first",
     )
 
 

@@ -103,8 +103,8 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
             yield Finding(
                 FindingKind.LEARNING_RATE_TOO_HIGH,
                 "alarm",
-                f"{figures.rate(rate)} is {rate / advised:,.0f} times the rate that is commonly "
-                f"advised here ({figures.rate(advised)}), and the run diverged",
+                f"the learning rate of {figures.rate(rate)} is {rate / advised:,.0f} times the "
+                f"usual one ({figures.rate(advised)}), and the run diverged",
                 known_figures(learning_rate=rate, advised=advised),
             )
         return
@@ -135,9 +135,9 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.LEARNING_RATE_TOO_HIGH,
             "warning",
-            f"at {figures.rate(rate)} the adapter became {size:.3g} times as large as the weights "
-            f"that it changes, and the training loss ended at about {figures.loss(end)}: such "
-            "steps throw away what the base knew",
+            f"at a learning rate of {figures.rate(rate)} the adapter became {size:.3g} times as "
+            "large as the weights that it changes, and the training loss ended at about "
+            f"{figures.loss(end)}: such large steps destroy what the base model learned",
             known_figures(learning_rate=rate, adapter_size=size, train_loss=end),
             otherwise="a large lora_alpha has the same effect",
         )
@@ -152,18 +152,18 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
         seen = (
             f"the training loss rose from {figures.loss(low)} to {figures.loss(top)} at step {at}"
             if has_risen
-            else f"the gradient shot up to {highest:.3g} at step {peak} ({shot:.0f} times what is "
-            "usual)"
+            else f"the gradient norm jumped to {highest:.3g} at step {peak} ({shot:.0f} times the "
+            "usual norm)"
         )
         yield Finding(
             FindingKind.LEARNING_RATE_TOO_HIGH,
             "warning",
-            f"at {figures.rate(rate)} {seen}, and the training loss ended at about "
-            f"{figures.loss(end)}: such steps throw away what was learned",
+            f"at a learning rate of {figures.rate(rate)} {seen}, and the training loss ended at "
+            f"about {figures.loss(end)}: such large steps destroy what the model learned",
             known_figures(learning_rate=rate, largest_gradient=highest, train_loss=end, ratio=shot),
             steps=(at if has_risen else peak,),
-            otherwise="an adapter too small for the task stops learning as well, but without such "
-            "a gradient",
+            otherwise="an adapter that is too small stops learning as well, but without such a "
+            "jump",
         )
 
 
@@ -219,7 +219,7 @@ def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
         return
     taken = (start - end) / start
     if pace is not None:
-        is_steady, remark = pace >= STEADY, "at a pace that did not slow down and "
+        is_steady, remark = pace >= STEADY, ", without slowing down"
     else:  # only the rate itself distinguishes it from a run that had little to gain
         is_steady, remark = rate < ADVISED[is_lora] and taken < NOTHING, ""
     if not -0.05 < taken < HARDLY or not is_steady:
@@ -228,12 +228,12 @@ def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.LEARNING_RATE_TOO_LOW,
         "warning",
-        f"at {figures.rate(rate)} the {what} only went from {figures.loss(start)} to "
-        f"{figures.loss(end)} in {steps} steps ({100 * taken:.1f}% of it), {remark}with a gradient "
-        f"all along ({gradient:.2g}): the steps are too small",
+        f"at a learning rate of {figures.rate(rate)} the {what} only went from "
+        f"{figures.loss(start)} to {figures.loss(end)} in {steps} steps (by {100 * taken:.1f}%)"
+        f"{remark}. The gradient norm was {gradient:.2g}, so the steps are too small",
         known_figures(learning_rate=rate, first=start, last=end, taken=taken, gradient=gradient),
         steps=(curve.steps[0], curve.steps[-1]),
-        otherwise="far too few steps look the same; a higher rate is the cheaper thing to try",
+        otherwise="far too few steps have the same effect, but a higher rate is cheaper to try",
     )
 
 
@@ -295,17 +295,18 @@ def _parent_did_better(facts: IterationFacts, rate: float, *, lower: bool) -> Fi
         return None
     if before == rate or (before < rate) is not lower:
         return None
-    word = "raising" if lower else "lowering"
+    word = "raised" if lower else "lowered"
     return Finding(
         FindingKind.LEARNING_RATE_TOO_HIGH if lower else FindingKind.LEARNING_RATE_TOO_LOW,
         "warning",
-        f"{word} the rate from {figures.rate(before)} to {figures.rate(rate)}, and nothing else, "
-        f"made it worse than {parent.number}: {against.change_words} ({against.claim})",
+        f"only the learning rate was {word} ({figures.rate(before)} → {figures.rate(rate)}), and "
+        f"the result is worse than that of iteration {parent.number}: {against.change_words} "
+        f"({against.claim})",
         known_figures(learning_rate=rate, before=before),
         iterations=(parent.number,),
         otherwise=""
         if against.has_spread
-        else f"this rests on {runs_text(against)}: a repeat would settle it",
+        else f"the comparison rests on {runs_text(against)}; replicates would decide",
     )
 
 
@@ -326,12 +327,12 @@ def underfitting(facts: IterationFacts) -> Iterator[Finding]:
     is_short = 0 < facts.run.step < STEPS_WANTED and has_much_left(facts)
     if is_short or 0 < facts.run.step < FEWEST_STEPS:
         if is_short and eval_loss is not None:
-            than = f" where the untouched base has {figures.loss(base)}" if base else ""
+            than = f" (base model: {figures.loss(base)})" if base else ""
             yield Finding(
                 FindingKind.UNDERFITTING,
                 "warning",
-                f"it ended after {counted(facts.run.step, 'step')}, with an eval loss of "
-                f"{figures.loss(eval_loss)}{than}: so few teach little",
+                f"the run ended after {counted(facts.run.step, 'step')}, which is too few to learn "
+                f"much: the eval loss is {figures.loss(eval_loss)}{than}",
                 known_figures(steps=facts.run.step, eval_loss=eval_loss, base_eval_loss=base),
             )
         return
@@ -345,13 +346,13 @@ def underfitting(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.UNDERFITTING,
             "warning" if has_much_left(facts) else "note",
-            f"it ended too early: between steps {before} and {last} the eval loss still fell from "
-            f"{figures.loss(evals.values[-2])} to {figures.loss(evals.values[-1])} "
-            f"({figures.loss_change(change)} a token)",
+            f"the run ended too early: the eval loss still fell from "
+            f"{figures.loss(evals.values[-2])} to {figures.loss(evals.values[-1])} nats per token "
+            f"between steps {before} and {last} ({figures.loss_change(change)})",
             {"before": evals.values[-2], "eval_loss": evals.values[-1], "step": last},
             steps=(before, last),
-            otherwise="a schedule that decays to 0 slows the end down, so the true loss left may "
-            "be larger than the curve shows",
+            otherwise="where the learning rate decays to 0, the loss falls more slowly at the end; "
+            "a longer run may gain more than the curve suggests",
         )
     elif late is not None and eval_loss is not None and late.is_falling and late.end > 0:
         falls = -late.change > 2 * LEAST_CHANGE * late.start
@@ -359,9 +360,9 @@ def underfitting(facts: IterationFacts) -> Iterator[Finding]:
             yield Finding(
                 FindingKind.UNDERFITTING,
                 "warning" if has_much_left(facts) else "note",
-                f"it ended too early: the training loss still fell from {figures.loss(late.start)} "
-                f"to {figures.loss(late.end)} in the second half, and held-out rows are no harder "
-                f"({figures.loss(eval_loss)})",
+                "the run ended too early: the training loss still fell from "
+                f"{figures.loss(late.start)} to {figures.loss(late.end)} in the second half, and "
+                f"the eval loss ({figures.loss(eval_loss)}) shows no overfitting",
                 {"before": late.start, "train_loss": late.end, "eval_loss": eval_loss},
                 steps=(train.steps[len(train) // 2], train.steps[-1]),
             )
@@ -386,23 +387,23 @@ def loss_plateau(facts: IterationFacts) -> Iterator[Finding]:
     base = metric_of(facts.base, "eval_loss")
     left = evals.values[-1] / base if base else 0.0
     held = figures.loss(evals.values[-1])
-    seen = f"the eval loss has been at about {held} since step {middle}"
+    seen = f"the eval loss has been about {held} since step {middle}"
     if falls:
         text = (
             f"{seen}, while the training loss still fell ({figures.loss(late.start)} → "
-            f"{figures.loss(late.end)}): more passes over these rows will not help, more rows or "
-            "more regularisation may"
+            f"{figures.loss(late.end)}). More epochs on these rows will not help; more rows or "
+            "more regularization may"
         )
     elif left > MUCH_LEFT:
         text = (
-            f"{seen}, {100 * left:.0f}% of the base's, and the training loss at "
-            f"{figures.loss(level(train.values))}: something other than time keeps the run from "
-            "learning more"
+            f"{seen}, still {100 * left:.0f}% of the base model's, and the training loss is about "
+            f"{figures.loss(level(train.values))}. Something other than the number of steps keeps "
+            "the run from learning more"
         )
     else:
         text = (
-            f"{seen}, and the training loss at {figures.loss(level(train.values))}: the run has "
-            "converged, so look at what fails rather than train longer"
+            f"{seen}, and the training loss is about {figures.loss(level(train.values))}. The run "
+            "has converged, so read the failures instead of training longer"
         )
     yield Finding(
         FindingKind.PLATEAU,
@@ -415,7 +416,7 @@ def loss_plateau(facts: IterationFacts) -> Iterator[Finding]:
             "train_falls": int(falls),
         },
         steps=(middle, evals.steps[-1]),
-        otherwise="a schedule that has decayed to nearly 0 stops a run that could learn more",
+        otherwise="a learning rate that has decayed to nearly 0 has the same effect",
     )
 
 

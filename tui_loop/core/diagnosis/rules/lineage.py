@@ -63,16 +63,16 @@ def worse_than_parent(facts: IterationFacts) -> Iterator[Finding]:
         parts.append("the training rows")
     what = "; ".join(parts) or "nothing that the record shows"
     count = len(changed) + has_other_rows
-    several = f", {counted(count, 'change')} at once" if count > 1 else ""
+    lead = f"{counted(count, 'change')} at once" if count > 1 else "Changed"
     yield Finding(
         FindingKind.WORSE_THAN_PARENT,
         "warning",
-        f"worse than {parent.number}, which it changes ({against.claim}: {against.change_words}); "
-        f"changed{several}: {what}",
+        f"the result is worse than that of iteration {parent.number}, the parent: "
+        f"{against.change_words} ({against.claim}). {lead}: {what}",
         {"parent": parent.number, "changes": count},
         examples=tuple(against.broken[:20]),
         iterations=(parent.number,),
-        otherwise="" if against.has_spread else f"this rests on {runs_text(against)}",
+        otherwise="" if against.has_spread else f"the comparison rests on {runs_text(against)}",
     )
 
 
@@ -98,12 +98,13 @@ def poor_start(facts: IterationFacts) -> Iterator[Finding]:
     elif has_failed or against is None:
         how = "failed"
     else:
-        how = f"is no better than the base ({against.claim})"
+        how = f"is no better than the base model ({against.claim})"
     yield Finding(
         FindingKind.POOR_START,
         "warning",
-        f"the run starts from the adapter of {start}, which {how}"
-        + (f", with a score of {score}" if score else ""),
+        f"the run starts from the adapter of iteration {start}"
+        + (f" (score {score})" if score else "")
+        + f", which {how}",
         {"start": start},
         iterations=(start,),
     )

@@ -56,10 +56,12 @@ def sampled(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.SAMPLED,
         "alarm" if temperature > WILD else "warning" if temperature == WILD else "note",
-        f"the outputs were sampled at temperature {brief_number(temperature)}: the score has "
-        "chance in it, and is lower than that of the most probable answers",
+        f"the outputs were sampled at temperature {brief_number(temperature)}: the score is partly "
+        "random, and lower than with greedy decoding",
         {"temperature": temperature},
-        otherwise="" if temperature > WILD else "a product that samples should be measured so",
+        otherwise=""
+        if temperature > WILD
+        else "a product that samples should be measured the same way",
     )
 
 
@@ -79,9 +81,9 @@ def stop_in_references(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.STOP_IN_REFERENCES,
             "alarm" if share >= MUCH else "warning" if share >= WORTH else "note",
-            f'evaluation.stop ends an output at "{one_line(stop, 20)}", which '
-            f"{of_all(len(rows), len(view), 'references')} contain: no output can match them "
-            f"({failed} fail)",
+            f'evaluation.stop ends outputs at "{one_line(stop, 20)}", but '
+            f"{of_all(len(rows), len(view), 'references')} contain this text, so no output can "
+            f"match them ({failed} fail)",
             {"stop": stop, "rows": len(rows), "total": len(view), "failed": failed},
             examples=ids_of(facts, rows),
         )
@@ -113,8 +115,8 @@ def metric_misfit(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.METRIC_MISFIT,
         "warning" if fitting == "label" else "alarm",
-        f"metric {metric} passes {of_all(now, len(rows), 'examples')}; {fitting}, which fits the "
-        f"form of the references, passes {then}: the form of the outputs fails, not their content",
+        f"metric {metric} passes {of_all(now, len(rows), 'examples')}, but metric {fitting}, which "
+        f"fits these references better, would pass {then}: outputs fail by form, not by content",
         {
             "metric": metric,
             "fitting": fitting,
@@ -123,7 +125,7 @@ def metric_misfit(facts: IterationFacts) -> Iterator[Finding]:
             "total": len(rows),
         },
         examples=ids_of(facts, [row for row in rows if view.passed[row] == FAILED]),
-        otherwise="what reads the outputs may need the exact form",
+        otherwise="the program that reads the outputs may need the exact format",
     )
 
 
@@ -145,8 +147,8 @@ def _passes_too_much(facts: IterationFacts, view: ExampleView) -> Iterator[Findi
     yield Finding(
         FindingKind.METRIC_MISFIT,
         "alarm",
-        f"metric {facts.measured.metric} passes outputs with another label than the reference: "
-        f"{of_all(len(wrong), len(some), 'passed outputs')}; so the score is too high",
+        f"the score is too high: {of_all(len(wrong), len(some), 'passed outputs')} name a "
+        f"different label than the reference, but metric {facts.measured.metric} passes them",
         {
             "metric": facts.measured.metric,
             "fitting": "label",
@@ -173,7 +175,7 @@ def partly_trained(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.PARTLY_TRAINED,
         "warning",
-        "every answer of a conversation is scored (evaluation.turns = all), and only the last one "
+        "every answer of a conversation is scored (evaluation.turns = all), but only the last one "
         "was trained on (data.train_on = last)",
         {"conversations": history.count},
     )
@@ -187,11 +189,11 @@ def _other_answers(train: Count, held: Count) -> Iterator[Finding]:
     yield Finding(
         FindingKind.PARTLY_TRAINED,
         "alarm",
-        f"{of_all(train.count, train.of, 'trained answers')} have earlier turns, and "
-        f"{of_all(held.count, held.of, 'scored answers')}: the {which} answers of conversations "
-        "are hardly trained on",
+        f"{of_all(train.count, train.of, 'trained answers')} but "
+        f"{of_all(held.count, held.of, 'scored answers')} have earlier turns, so the {which} "
+        "answers of conversations were hardly trained on",
         {"train": train.count, "eval": held.count},
-        otherwise="weights of 0 on turns leave answers out on purpose",
+        otherwise="turns with a weight of 0 are left out of training on purpose",
     )
 
 
@@ -210,8 +212,8 @@ def label_not_listed(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.LABEL_NOT_LISTED,
         "alarm" if share >= MUCH else "warning" if share >= WORTH else "note",
-        f"evaluation.labels lacks {named(lacking)}, which "
-        f"{of_all(len(rows), len(view), 'references')} are: no output can match them",
+        f"evaluation.labels lacks {named(lacking)}, so no output can match "
+        f"{of_all(len(rows), len(view), 'references')}",
         {"rows": len(rows), "total": len(view)},
         examples=ids_of(facts, rows),
     )

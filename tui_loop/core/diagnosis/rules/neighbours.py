@@ -69,10 +69,9 @@ def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.LABEL_NOISE,
             "warning",
-            f"similar {what} rows have different labels: "
-            f"{of_all(len(odd), looked, f'{what} rows')} have another label than the row most like "
-            f"them, and {of_all(len(other), others, f'{beside} rows')} ({chance(p)}); so labels of "
-            f"the {what} rows may be wrong",
+            f"some labels of {what} rows may be wrong: "
+            f"{of_all(len(odd), looked, f'{what} rows')} have a different label than the most "
+            f"similar row, but only {of_all(len(other), others, f'{beside} rows')} ({chance(p)})",
             {
                 "side": "train" if is_train else "eval",
                 "differ": len(odd),
@@ -83,7 +82,7 @@ def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
                 "lines": ", ".join(row.short_place for row in odd[:20]) if is_train else "",
             },
             examples=() if is_train else ids_of(facts, [row.line for row in odd]),
-            otherwise="prompts of one side that are more alike across labels look the same",
+            otherwise=f"{what} prompts of different labels may simply be more similar",
         )
 
 

@@ -78,15 +78,15 @@ def format_errors(facts: IterationFacts) -> Iterator[Finding]:
     if len(other) >= max(FEWEST, WORTH_FORMAT * failed):
         is_alarming = len(other) > MOST * failed and len(other) > MUCH * scored
         is_much = len(other) >= MUCH * failed
-        what = "are no plain JSON" if is_json else "say the right thing in another form"
+        what = "are not plain JSON" if is_json else "have the right content in a different form"
         yield Finding(
             FindingKind.FORMAT_ERRORS,
             "alarm" if is_alarming else "warning" if is_much else "note",
-            f"{len(other)} of {counted(failed, 'failure')} {what}: for instance "
+            f"{len(other)} of {counted(failed, 'failed output')} {what}, for instance "
             f"{_instance(facts, other[0])}",
             {"outputs": len(other), "failed": failed, "total": scored},
             examples=ids_of(facts, other),
-            otherwise="the metric may ask for more than the task does",
+            otherwise="the metric may be stricter than the task",
         )
     nameless = [
         row
@@ -97,11 +97,11 @@ def format_errors(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.FORMAT_ERRORS,
             "warning" if len(nameless) >= MUCH * failed and knows_task(facts) else "note",
-            f"{len(nameless)} of {counted(failed, 'failure')} name none of the "
-            f"{len(facts.measured.labels)} labels: for instance {_instance(facts, nameless[0])}",
+            f"{len(nameless)} of {counted(failed, 'failed output')} contain none of the "
+            f"{len(facts.measured.labels)} labels, for instance {_instance(facts, nameless[0])}",
             {"outputs": len(nameless), "failed": failed, "total": scored},
             examples=ids_of(facts, nameless),
-            otherwise="a model that has not learned the labels yet says other things as well",
+            otherwise="a model that has not learned the labels yet has the same failures",
         )
 
 
@@ -119,7 +119,7 @@ def _instance(facts: IterationFacts, row: int) -> str:
     assert view is not None
     example = view.table[row]
     said = one_line(answer_of(example.output), _SHOWN)
-    return f'"{said}" for "{one_line(example.reference, _SHOWN)}"'
+    return f'"{said}" instead of "{one_line(example.reference, _SHOWN)}"'
 
 
 NEARLY = 0.8
@@ -161,18 +161,18 @@ def confused_labels(facts: IterationFacts) -> Iterator[Finding]:
     if 2 * len({said for said, _ in tops.values()}) <= len(tops):
         return  # the model uses few labels at all: that is no confusion of two of them
     pairs = "; ".join(
-        f"{named([wanted])} gets {named([said])} in {said_for[wanted][said]} of "
-        f"{len(rows_of[wanted])}"
+        f"{named([wanted])} is predicted as {named([said])} in {said_for[wanted][said]} of "
+        f"{len(rows_of[wanted])} rows"
         for wanted, said in sorted(confused.items())[:3]
     )
     yield Finding(
         FindingKind.CONFUSED_LABELS,
         "warning",
-        f"the model learned its training rows, and nearly always takes one label for another: "
-        f"{pairs}. So the training rows label these classes otherwise than the evaluation does",
+        f"the model learned its training rows, but nearly always confuses some labels: {pairs}. "
+        "Training and evaluation rows probably label these classes differently",
         {"labels": len(confused), "rows": len(rows), "total": scored},
         examples=ids_of(facts, rows),
-        otherwise="two classes that only a few words tell apart look the same",
+        otherwise="classes that differ in only a few words are easily confused, too",
     )
 
 
@@ -258,16 +258,16 @@ def class_bias(facts: IterationFacts) -> Iterator[Finding]:
     never = sorted(wanted_counts.keys() - said_counts.keys())
     is_all = said_counts[top] >= NEARLY_ALL * len(pairs)
     message = (
-        "the model answers nearly everything with"
+        "the model gives nearly every row the same label:"
         if is_all
         else "the model uses some labels too often:"
     )
     message = message if is_all or few > FEW * due else "the model uses few labels:"
-    message += f" {named([top])}, {said_counts[top]} of {len(pairs)}, where "
-    message += f"{wanted_counts[top]} {'is' if wanted_counts[top] == 1 else 'are'} due"
-    message += f" ({chance(p)})"
+    message += f" {named([top])} in {said_counts[top]} of {len(pairs)} outputs, but in only "
+    message += f"{wanted_counts[top]} of their references ({chance(p)})"
     if len(over) > 1:
-        message += f", {named([name for _, _, name in over[1:]], 2)} too often as well"
+        message += f"; {named([name for _, _, name in over[1:]], 2)} "
+        message += f"{'is' if len(over) == 2 else 'are'} used too often as well"
     if never:
         verb = "is" if len(never) == 1 else "are"
         message += f"; {len(never)} of {len(wanted_counts)} labels {verb} never used: "
@@ -287,7 +287,7 @@ def class_bias(facts: IterationFacts) -> Iterator[Finding]:
             "p": p,
         },
         examples=ids_of(facts, hardest(facts, wrong)),
-        otherwise="too few steps, or too high a rate, leave a model with the commonest answer",
+        otherwise="too few steps or too high a learning rate also make a model use few labels",
     )
 
 
@@ -348,7 +348,7 @@ def weak_slice(facts: IterationFacts) -> Iterator[Finding]:
             examples=ids_of(facts, hardest(facts, failed)),
             otherwise=""
             if each.kind == "label"
-            else "rows of this kind may share a label or a length, and that be the reason",
+            else "the reason may be a label or a length that these examples share",
         )
 
 
@@ -363,12 +363,13 @@ def _distinct(weak: Sequence[Slice]) -> list[Slice]:
 
 
 def _sentence(each: Slice) -> str:
-    text = f"{_subject(each)} fails {each.failed} of {each.total}, elsewhere "
-    text += f"{each.elsewhere_failed} of {each.elsewhere_total} ({chance(each.p_adjusted)})"
+    text = f"{each.failed} of {each.total} examples with {_subject(each)} fail, against "
+    text += f"{each.elsewhere_failed} of {each.elsewhere_total} others ({chance(each.p_adjusted)})"
     if each.said:
         name, count = each.said[0]
-        what = "named no label" if name is None else f"said {named([name])}"
-        text += f"; {count} of the {each.failed} {what}"
+        verb = "was" if count == 1 else "were"
+        what = "contained no label" if name is None else f"{verb} predicted as {named([name])}"
+        text += f"; {count} of these {each.failed} {what}"
     return text
 
 
@@ -376,10 +377,10 @@ def _subject(each: Slice) -> str:
     name = one_line(each.name, _NAME)
     match each.kind:
         case "label":
-            return f'"{name}"'
+            return f'the label "{name}"'
         case "words":
-            return f'what has "{name}" in its prompt'
+            return f'"{name}" in the prompt'
         case "column":
-            return f"what has {name}"
+            return name
         case _:
             return f"a {name}"

@@ -42,7 +42,7 @@ def no_stop(facts: IterationFacts) -> Iterator[Finding]:
         "alarm" if lacks_stops(facts) and cut > MOST * total else severity,
         message,
         numbers,
-        otherwise="outputs that are meant to fill the limit need no end",
+        otherwise="outputs that are meant to fill the limit need no end token",
     )
 
 
@@ -72,8 +72,8 @@ def dropped(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.DROPPED,
         "warning" if count >= WORTH * rows else "note",
-        f"{of_all(count, rows, 'training rows')} lost a part in the chat template, and the model "
-        "was not trained on it",
+        f"the chat template left out a part of {of_all(count, rows, 'training rows')}, so the "
+        "model was not trained on that part",
         {"rows": count, "train_rows": rows},
         otherwise="some templates leave out the reasoning of earlier answers on purpose",
     )
@@ -87,9 +87,9 @@ def other_prompt(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.OTHER_PROMPT,
         "note",
-        f"{of_all(count, rows, 'training rows')} {'starts' if count == 1 else 'start'} an answer "
-        "differently from the chat template's generation prompt; outputs were generated from the "
-        "trained start, and other programs may start otherwise",
+        f"in {of_all(count, rows, 'training rows')} an answer starts differently from the chat "
+        "template's generation prompt. Outputs were generated from the trained start, but other "
+        "programs may use the generation prompt",
         {"rows": count, "train_rows": rows},
     )
 

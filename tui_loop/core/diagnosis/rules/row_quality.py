@@ -59,7 +59,7 @@ _GARBLED = re.compile(
 )
 """The replacement character, and UTF-8 that was read as Latin-1 or Windows-1252."""
 
-MAY_BE_LABELS = ("are placeholders", "have signs only")
+MAY_BE_LABELS = ("are placeholders", "have no letters or digits")
 """A reference such as "none" or "?" that both sides have is a label."""
 
 _SEQUENTIAL = "sequential"
@@ -79,15 +79,15 @@ def two_names(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.TWO_NAMES,
         "warning" if share >= WORTH_NAMES else "note",
-        "the training rows seem to call one class by two names: "
+        "the training rows seem to use two names for one class: "
         + "; ".join(
             f"{named([each.first.label])} ({each.first.train} rows) and "
-            f"{named([each.second.label])} ({each.second.train})"
+            f"{named([each.second.label])} ({each.second.train} rows)"
             for each in pairs[:3]
         )
-        + ", so the model cannot know which one is wanted",
+        + ", so the model cannot know which one is right",
         {"pairs": len(pairs), "rows": count, "share": round(share, 3)},
-        otherwise="two classes with prompts alike look the same: read some rows of both",
+        otherwise="they may be two classes with similar prompts: read some rows of both",
     )
 
 
@@ -100,8 +100,8 @@ def bad_references(facts: IterationFacts) -> Iterator[Finding]:
     kinds = {
         "are empty": references.empty,
         "are placeholders": references.template,
-        "have signs only": references.signs_only,
-        "are at least ten times as long as is usual": references.long,
+        "have no letters or digits": references.signs_only,
+        "are at least ten times as long as usual": references.long,
     }
     for side, what in (("train", "training references"), ("eval", "evaluation references")):
         found = {
@@ -122,7 +122,7 @@ def bad_references(facts: IterationFacts) -> Iterator[Finding]:
             ),
             {"side": side, "rows": sum(each.count for each in found.values()), "share": share},
             examples=next(iter(found.values())).examples,
-            otherwise="a task may ask for them",
+            otherwise="some tasks have such references on purpose",
         )
 
 
@@ -145,7 +145,7 @@ def sorted_rows(facts: IterationFacts) -> Iterator[Finding]:
         FindingKind.SORTED_ROWS,
         "alarm",
         f"the training rows are sorted by {' and '.join(found)}, and the run did not shuffle them: "
-        "each batch shows one kind of row, and the last kind overwrites the others",
+        "each batch has one kind of row, and training on the last kind undoes earlier learning",
         {"sorted_by": ", ".join(found)},
     )
 
@@ -164,11 +164,11 @@ def few_rows(facts: IterationFacts) -> Iterator[Finding]:
     if gap is not None and gap[2].low > 0 and gap[1] >= WIDE * gap[0]:
         train, held, _, _ = gap
         message += (
-            f": the model memorizes them and does not learn the task ({train:.2g} nats a token "
+            f": the model memorizes them instead of learning the task ({train:.2g} nats per token "
         )
-        message += f"on trained rows, {held:.2g} on held-out ones)"
+        message += f"on training rows, {held:.2g} on held-out rows)"
     elif has_much_left(facts):
-        message += f", which are {counted(facts.run.step, 'step')} here: too few to learn a task"
+        message += f" and {counted(facts.run.step, 'step')}: too few to learn a task"
     else:
         return
     yield Finding(
@@ -176,7 +176,7 @@ def few_rows(facts: IterationFacts) -> Iterator[Finding]:
         "warning",
         message,
         {"rows": different, "train_rows": total},
-        otherwise="a shift between training and held-out rows looks the same",
+        otherwise="a shift between training and held-out rows has the same effect",
     )
 
 
@@ -208,10 +208,10 @@ def garbled_text(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.GARBLED_TEXT,
         "warning" if share >= WORTH_GARBLED else "note",
-        f'the encoding of some texts was read wrongly, as in "{one_line(shown, 20)}": '
+        f'some texts were read with the wrong encoding, such as "{one_line(shown, 20)}": '
         f"{of_all(counts[0], len(train), 'measured training rows')} and "
         f"{of_all(counts[1], len(held), 'evaluation rows')}"
-        + ("" if len(held) == len(view) else " of those that were read"),
+        + ("" if len(held) == len(view) else "; only some evaluation rows were checked"),
         {"train": counts[0], "eval": counts[1]},
     )
 
@@ -232,9 +232,9 @@ def unwanted_references(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.UNWANTED_REFERENCES,
         "warning" if rows >= 2 * WORTH_UNWANTED * train else "note",
-        f"{of_all(rows, train, 'training rows')} have a reference that no evaluation row wants, "
-        f"such as {named([each.name for each in unwanted])}: rows of another task, or other names "
-        "for the same classes",
+        f"{of_all(rows, train, 'training rows')} have a reference that no evaluation row has "
+        f"({named([each.name for each in unwanted])}): they may belong to a different task, or "
+        "name the same classes differently",
         {"rows": rows, "train_rows": train, "share": round(rows / train, 3)},
         otherwise="rare classes may be missing from the evaluation by chance",
     )

@@ -59,7 +59,7 @@ def failed(facts: IterationFacts) -> Iterator[Finding]:
         return
     step = error.get("step")
     at = f" at step {step}" if isinstance(step, int) and step else ""
-    what = {"oom": "ran out of memory", "disk": "found no room on the disk"}.get(kind, "failed")
+    what = {"oom": "ran out of memory", "disk": "ran out of disk space"}.get(kind, "failed")
     hint = str(error.get("hint", ""))
     yield Finding(
         FindingKind.FAILED,
@@ -85,8 +85,8 @@ def diverged(facts: IterationFacts) -> Iterator[Finding]:
             f"the run diverged at step {step}{at_rate}: {reason or 'the loss blew up'}",
             known_figures(step=step, learning_rate=rate),
             steps=() if step is None else (step,),
-            otherwise="a batch of broken rows, or a precision that overflows (fp16), ends the same "
-            "way; both would come back at a lower rate",
+            otherwise="broken rows or an fp16 overflow also make a run diverge; both would do so "
+            "again at a lower learning rate",
         )
         return
     eval_loss, base_loss = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
@@ -94,8 +94,8 @@ def diverged(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.DIVERGED,
             "alarm",
-            f"the final eval loss of {figures.loss(eval_loss)} is far above the base's "
-            f"{figures.loss(base_loss)}{at_rate}: the weights are worse than untrained",
+            f"the run ended{at_rate} with an eval loss of {figures.loss(eval_loss)}, far above the "
+            f"base model's {figures.loss(base_loss)}: training made the model worse",
             known_figures(eval_loss=eval_loss, base_eval_loss=base_loss, learning_rate=rate),
         )
 
@@ -111,7 +111,7 @@ def nothing_trained(facts: IterationFacts) -> Iterator[Finding]:
         reason = (
             "no parameter is trainable"
             if parameters == 0
-            else "no token of these batches has a label"
+            else "no token of these batches counts in the loss"
         )
         yield Finding(
             FindingKind.NOTHING_TRAINED,
@@ -120,17 +120,17 @@ def nothing_trained(facts: IterationFacts) -> Iterator[Finding]:
             f"{reason}",
             {"zero_gradients": still, "logs": len(gradients)},
             steps=facts.grad_curve.steps[:3],
-            otherwise="a max_length that cuts every completion off, or a template that marks no "
-            "answer",
+            otherwise="the cause may be a max_length that cuts off every completion, or a chat "
+            "template that marks no answer",
         )
     elif count := unmoved(facts):
         yield Finding(
             FindingKind.NOTHING_TRAINED,
             "alarm",
-            f"nothing was trained: the loss of each of the {count} held-out rows is the base's but "
-            f"for less than {STILL:g} nats, so the weights hardly moved",
+            f"nothing was trained: on each of the {count} held-out rows, the loss differs from the "
+            f"base model's by less than {STILL:g} nats, so the weights hardly changed",
             {"rows": count},
-            otherwise="a learning rate of nearly nothing, or gradients clipped to nothing",
+            otherwise="the cause may be a learning rate near 0, or gradients clipped to nearly 0",
         )
 
 
@@ -158,7 +158,7 @@ def unstable(facts: IterationFacts) -> Iterator[Finding]:
         step, before, after = both
         parts.append(
             f"after step {step} the eval loss rose from {figures.loss(before)} to "
-            f"{figures.loss(after)}, and the training loss did not fall either"
+            f"{figures.loss(after)}, and the training loss did not fall"
         )
     if risen is not None:
         step, low, end = risen
@@ -170,15 +170,19 @@ def unstable(facts: IterationFacts) -> Iterator[Finding]:
         highest = max(jumps, key=dict(zip(curve.steps, curve.values, strict=True)).__getitem__)
         top = dict(zip(curve.steps, curve.values, strict=True))[highest]
         parts.append(
-            f"the training loss jumped up {counted(len(jumps), 'time')}, to {figures.loss(top)} "
-            f"at step {highest}"
+            f"the training loss jumped up {counted(len(jumps), 'time')}, at most to "
+            f"{figures.loss(top)} at step {highest}"
         )
     if broken:
-        parts.append(f"{counted(len(broken), 'log')} not finite, the first at step {broken[0]}")
+        verb = "was" if len(broken) == 1 else "were"
+        parts.append(
+            f"{counted(len(broken), 'log')} {verb} not finite, the first at step {broken[0]}"
+        )
     clipping = facts.config.training.max_grad_norm if facts.config else 1.0
     parts.append(
-        f"the largest gradient was {max(facts.grad_curve.values, default=0):.3g}, the usual one "
-        f"{level(facts.grad_curve.values):.2g}" + (", and nothing clips it" if not clipping else "")
+        f"the largest gradient norm was {max(facts.grad_curve.values, default=0):.3g}, the usual "
+        f"one {level(facts.grad_curve.values):.2g}"
+        + (", and gradients were not clipped" if not clipping else "")
     )
     yield Finding(
         FindingKind.UNSTABLE,
@@ -191,8 +195,8 @@ def unstable(facts: IterationFacts) -> Iterator[Finding]:
             usual_gradient=level(facts.grad_curve.values),
         ),
         steps=tuple(sorted({*jumps, *broken}))[:20],
-        otherwise="very uneven rows in small batches look the same; a larger effective batch shows "
-        "which it is",
+        otherwise="very different rows in small batches have the same effect; a larger effective "
+        "batch size would show whether they are the cause",
     )
 
 

@@ -65,18 +65,18 @@ def undertrained_adapter(facts: IterationFacts) -> Iterator[Finding]:
         return
     if base is not None and eval_loss < LEFT_STANDING:
         return
-    size = f"r = {config.lora.r}" + (f" on {modules[0]} alone" if narrow else "")
+    size = f"r = {config.lora.r}" + (f", only {modules[0]}" if narrow else "")
     if few_layers:
         count = len(layers) if isinstance(layers, list) else 1
-        size += f" in {counted(count, 'layer')}"
+        size += f", {counted(count, 'layer')}"
     parameters = facts.metric("trainable_parameters")
     yield Finding(
         FindingKind.UNDERTRAINED_ADAPTER,
         "warning",
-        f"the adapter ({size}{f', {parameters:,.0f} parameters' if parameters else ''}) left the "
-        f"training loss at {figures.loss(end)}: it is small for this task",
+        f"the adapter ({size}{f', {parameters:,.0f} parameters' if parameters else ''}) may be too "
+        f"small for this task: the training loss is still {figures.loss(end)}",
         {"r": config.lora.r, "modules": len(modules), "train_loss": end},
-        otherwise="too low a rate, or too few steps, leaves the loss standing as well",
+        otherwise="too low a learning rate or too few steps have the same effect",
     )
 
 
@@ -91,10 +91,10 @@ def diluted_loss(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.DILUTED_LOSS,
         "warning",
-        f"every token is trained on (data.train_on = all): of some {tokens:.0f} tokens a row "
-        f"about {answers:.0f} belong to answers, so the run mostly learns to write prompts",
+        f"every token is trained on (data.train_on = all), but only about {answers:.0f} of "
+        f"{tokens:.0f} tokens per row belong to answers: the run mostly learns to write prompts",
         {"tokens_a_row": tokens, "answer_tokens": answers},
-        otherwise="where prompts are of one kind their loss is soon gone, and little is lost",
+        otherwise="prompts that are all similar are soon learned, and then do little harm",
     )
 
 
@@ -123,7 +123,7 @@ def slow(facts: IterationFacts) -> Iterator[Finding]:
     parts, numbers = [], dict[str, float | int | str]()
     spent = time_spent(facts)
     for what, field in (
-        ("evaluations within the run", "eval_steps"),
+        ("evaluations during the run", "eval_steps"),
         ("checkpoints", "save_steps"),
     ):
         share = spent.get(what, 0.0)
@@ -139,16 +139,18 @@ def slow(facts: IterationFacts) -> Iterator[Finding]:
         tokens = _tokens_a_row(facts)
         if passes >= MICRO_PASSES and tokens is not None and tokens < SHORT_ROW:
             parts.append(
-                f"each step is {passes} passes over one row of some {tokens:.0f} tokens: larger "
-                "micro-batches compute the same in fewer passes"
+                f"each step takes {passes} passes over one row of about {tokens:.0f} tokens, "
+                "although larger micro-batches would need fewer passes"
             )
             numbers["passes"] = passes
     padding = facts.metric("padding_share")
     if padding is not None and padding > PADDING and not training.packing:
-        parts.append(f"{100 * padding:.0f}% of what is computed is padding")
+        parts.append(f"{100 * padding:.0f}% of the computed tokens are padding")
         numbers["padding_share"] = padding
     if parts:
-        yield Finding(FindingKind.SLOW, "note", "time is wasted: " + "; ".join(parts), numbers)
+        yield Finding(
+            FindingKind.SLOW, "note", "training time is wasted: " + "; ".join(parts), numbers
+        )
 
 
 def time_spent(facts: IterationFacts) -> dict[str, float]:
@@ -165,7 +167,7 @@ def time_spent(facts: IterationFacts) -> dict[str, float]:
     measured = facts.metric("eval_within_runtime")
     # After several attempts the metric covers the last one only, while `training_s` covers all.
     if measured is not None and facts.iteration.attempts == 1:
-        spent["evaluations within the run"] = measured
+        spent["evaluations during the run"] = measured
     return {what: seconds / total for what, seconds in spent.items()}
 
 
@@ -183,11 +185,11 @@ def _told_by_gaps(facts: IterationFacts) -> dict[str, float]:
         if not (_has_one(evaluated, start, end) or _has_one(saved, start, end))
     ]
     usual = median(quiet) if quiet else min(end - start for start, end in gaps)
-    spent = {"evaluations within the run": 0.0, "checkpoints": 0.0}
+    spent = {"evaluations during the run": 0.0, "checkpoints": 0.0}
     for start, end in gaps:
         extra = max(0.0, end - start - usual)
         if _has_one(evaluated, start, end):
-            spent["evaluations within the run"] += extra
+            spent["evaluations during the run"] += extra
         elif _has_one(saved, start, end):
             spent["checkpoints"] += extra
     return spent

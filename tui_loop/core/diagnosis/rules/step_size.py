@@ -60,13 +60,14 @@ def held_back(facts: IterationFacts) -> Iterator[Finding]:
     if not is_far and worst.part >= LITTLE:
         return
     loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
-    left = f"; {100 * loss / base:.0f}% of the base's loss is left" if loss and base else ""
+    share = f"{100 * loss / base:.0f}% of the base model's" if loss and base else ""
+    left = f"; the eval loss is still {share}" if share else ""
     yield Finding(
         FindingKind.HELD_BACK,
         "alarm" if unmoved(facts) else "warning" if is_far else "note",
         f"{worst.evidence}{left}",
         {"part": round(worst.part, 6), "setting": next(iter(worst.fields)), "causes": len(causes)},
-        otherwise="" if worst.part < LITTLE else "a learning rate that is too low looks the same",
+        otherwise="" if worst.part < LITTLE else "too low a learning rate has the same effect",
     )
 
 
@@ -108,8 +109,9 @@ def _schedule(facts: IterationFacts) -> Iterator[Cause]:
         fields, what = {"training.warmup_steps": 0.0}, _warm_up_words(training.warmup_steps)
     yield Cause(
         part,
-        f"{what} kept the learning rate at {100 * fmean(rates) / training.learning_rate:.2g}% of "
-        f"{figures.rate(training.learning_rate)} on average, and at {100 * highest:.2g}% at most",
+        f"{what} kept the learning rate at {figures.share(fmean(rates), training.learning_rate)} "
+        f"of {figures.rate(training.learning_rate)} on average, and at {figures.share(highest, 1)} "
+        "at most",
         fields,
     )
 
@@ -138,8 +140,8 @@ def _optimizer(facts: IterationFacts) -> Iterator[Cause]:
         part = typical / (1 - momentum) if isinstance(momentum, float) and momentum < 1 else typical
         yield Cause(
             min(1.0, part),
-            f"plain SGD moves a weight by the rate times its gradient, which is {typical:.1g} "
-            f"here: AdamW's steps at the same rate are {1 / part:,.0f} times as large",
+            f"plain SGD moves a weight by the learning rate times its gradient ({typical:.1g} "
+            f"here): AdamW's steps at the same rate are {1 / part:,.0f} times as large",
             {"training.optim": "adamw_torch"},
         )
         return
@@ -152,16 +154,16 @@ def _optimizer(facts: IterationFacts) -> Iterator[Cause]:
     if epsilon > unclipped / 10:
         yield Cause(
             part,
-            f"adam_epsilon {brief_number(epsilon)} is large beside a gradient of {typical:.1g}: "
-            f"AdamW takes {100 * part:.2g}% of its usual step",
+            f"adam_epsilon {brief_number(epsilon)} is large compared with a weight's gradient of "
+            f"{typical:.1g}, so AdamW takes only {100 * part:.2g}% of its usual step",
             {"training.adam_epsilon": ADAM_EPSILON},
         )
     else:
         yield Cause(
             part,
-            f"max_grad_norm {brief_number(training.max_grad_norm)} cuts the gradients to "
-            f"{clipped / norm:.1g} of their size, below adam_epsilon: AdamW takes "
-            f"{100 * part:.2g}% of its usual step",
+            f"max_grad_norm {brief_number(training.max_grad_norm)} clips gradients to "
+            f"{clipped / norm:.1g} of their size, so that adam_epsilon outweighs them: AdamW takes "
+            f"only {100 * part:.2g}% of its usual step",
             {"training.max_grad_norm": 1.0},
         )
 
@@ -176,7 +178,7 @@ def _scale(facts: IterationFacts) -> Iterator[Cause]:
     scale = lora.lora_alpha / rank
     yield Cause(
         scale / USUAL_SCALE,
-        f"lora_alpha {brief_number(lora.lora_alpha)} at r {lora.r} scales the adapter by "
+        f"lora_alpha {brief_number(lora.lora_alpha)} at r {lora.r} scales the adapter by only "
         f"{scale:.2g}, where 1 to 2 is usual",
         {"lora.lora_alpha": 2 * lora.r},
     )
@@ -209,7 +211,7 @@ def _dropout(facts: IterationFacts) -> Iterator[Cause]:
         return
     yield Cause(
         1 - lora.lora_dropout,
-        f"lora_dropout {brief_number(lora.lora_dropout)} leaves out "
+        f"lora_dropout {brief_number(lora.lora_dropout)} drops "
         f"{100 * lora.lora_dropout:.0f}% of the adapter's input in each step",
         {"lora.lora_dropout": 0.0},
     )

@@ -79,12 +79,12 @@ def missing_labels(facts: IterationFacts) -> Iterator[Finding]:
     if missing:
         wanted = [row for label in missing for row in rows[label]]
         scored, failed = _failures(view, wanted)
-        text = f"; {failed} of {scored} fail" if scored else ""
+        text = f"; {failed} of {scored} such rows fail" if scored else ""
         yield Finding(
             FindingKind.DATA_GAP,
             "alarm" if len(wanted) >= MUCH_WANTED * len(view) else "warning",
-            f"no training row has the reference {named(missing)}, which "
-            f"{of_all(len(wanted), len(view), 'held-out rows')} want{text}",
+            f"{of_all(len(wanted), len(view), 'held-out rows')} have a reference that no training "
+            f"row has ({named(missing)}){text}",
             {
                 "labels": ", ".join(missing),
                 "rows": len(wanted),
@@ -118,9 +118,9 @@ def rare_labels(facts: IterationFacts) -> Iterator[Finding]:
             yield Finding(
                 FindingKind.DATA_GAP,
                 "warning" if p < LEVEL else "note",
-                f"{named([label])} has {counts[label]} training rows where labels usually have "
-                f"{usual:.0f}; it fails {failed} of {scored}, elsewhere {rest[0]} of {rest[1]} "
-                f"({chance(p)})",
+                f"the label {named([label])} has {counted(counts[label], 'training row')}, where "
+                f"labels usually have {usual:.0f}; {failed} of {scored} examples with it fail, "
+                f"against {rest[0]} of {rest[1]} others ({chance(p)})",
                 {
                     "label": label,
                     "train_rows": counts[label],
@@ -134,7 +134,7 @@ def rare_labels(facts: IterationFacts) -> Iterator[Finding]:
                 examples=ids_of(facts, hardest(facts, _failed(view, rows[label]))),
                 otherwise="a rare label may also be a harder one"
                 if p < LEVEL
-                else "chance: with so few held-out rows nothing sure can be said of it",
+                else "this may be chance: the label has few held-out rows",
             )
 
 
@@ -162,12 +162,14 @@ def far_failures(facts: IterationFacts) -> Iterator[Finding]:
     if p >= FAR_LEVEL:
         return
     measured, total = len(rows), rows[0].sampled_of
-    of_those = "" if measured >= total else f" of the {measured:,} that were measured"
+    where = "training row"
+    if measured < total:
+        where = f"row among the {measured:,} measured training rows"
     yield Finding(
         FindingKind.DATA_GAP,
         "alarm" if far_failed >= MOST_FAR * len(failed) else "warning",
-        f"{far_failed} of {len(failed)} failures have no similar training row{of_those}; such rows "
-        f"fail {far_failed} of {len(far)}, others {near_failed} of {near} ({chance(p)})",
+        f"{far_failed} of {len(failed)} failures have no similar {where}; {far_failed} of "
+        f"{len(far)} such examples fail, against {near_failed} of {near} others ({chance(p)})",
         {
             "far_failed": far_failed,
             "far": len(far),
@@ -179,8 +181,8 @@ def far_failures(facts: IterationFacts) -> Iterator[Finding]:
             "p": p,
         },
         examples=ids_of(facts, hardest(facts, sorted(far & failed))),
-        otherwise="rows in unusual words may be harder anyway"
-        + ("" if measured >= total else "; a row that was not measured may be near"),
+        otherwise="prompts with unusual words may be harder anyway"
+        + ("" if measured >= total else "; a training row that was not measured may be similar"),
     )
 
 
@@ -293,10 +295,10 @@ def duplicates(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.DUPLICATES,
         "warning" if repeats >= HEAVY * total else "note",
-        f"{of_all(repeats, total, 'training rows')} repeat the input of another one, "
-        f"{f'{alike:,} of them' if alike else 'none'} with the same reference: "
-        f"{counted(repeated, 'input')} {'is' if repeated == 1 else 'are'} there more than once, "
-        f"up to {most} times, and {'weighs' if repeated == 1 else 'weigh'} as much more",
+        f"{of_all(repeats, total, 'training rows')} repeat the input of another row, "
+        f"{f'{alike:,} of them' if alike else 'none'} with the same reference. "
+        f"{counted(repeated, 'input')} {'occurs' if repeated == 1 else 'occur'} up to {most} times "
+        f"and so {'counts' if repeated == 1 else 'count'} more in training",
         {
             "repeats": repeats,
             "train_rows": total,
@@ -304,7 +306,7 @@ def duplicates(facts: IterationFacts) -> Iterator[Finding]:
             "inputs": len(counts),
             "most": most,
         },
-        otherwise="what people really send again and again may be repeated on purpose",
+        otherwise="inputs that are frequent in practice may be repeated on purpose",
     )
 
 
@@ -332,7 +334,7 @@ def _same(facts: IterationFacts, leaked: list[tuple[str, bool]], total: int) -> 
     names = {name for name, _ in leaked}
     message = f"{of_all(len(leaked), total, 'held-out rows')} "
     message += f"{'has' if len(leaked) == 1 else 'have'} an input that was trained on, "
-    message += f"{alike} with the same answer" if alike else "none with the same answer"
+    message += f"{alike or 'none'} of them with the same answer"
     comparison, figures = _how_they_do(facts, names)
     return Finding(
         FindingKind.LEAKAGE,
@@ -364,14 +366,14 @@ def _nearly_the_same(facts: IterationFacts, known: set[str]) -> Iterator[Finding
     twins = len(set(found.values()))
     names = {view.table.ids[at] for at in found}
     message = f"{of_all(len(found), len(prompts), 'held-out rows')} "
-    message += f"{'is' if len(found) == 1 else 'are'} nearly the same input as a training row"
+    message += f"{'has' if len(found) == 1 else 'have'} nearly the same input as a training row"
     figures: dict[str, Figure] = {"near": len(found), "total": len(prompts), "twins": twins}
-    sure = len(found)
+    sure, estimate = len(found), ""
     if measured < total:
         low, high = (round(total * share) for share in wilson(twins, measured))
         sure = max(sure, low)
-        message += f"; only {measured:,} of {total:,} training rows were measured, some {low:,} to "
-        message += f"{high:,} of all may have such a twin"
+        estimate = f". Only {measured:,} of {total:,} training rows were checked; an estimated "
+        estimate += f"{low:,} to {high:,} of all training rows are such near duplicates"
         figures |= {"measured": measured, "train_rows": total, "low": low, "high": high}
     comparison, more = _how_they_do(facts, names)
     helps = more.get("p")
@@ -379,10 +381,11 @@ def _nearly_the_same(facts: IterationFacts, known: set[str]) -> Iterator[Finding
     yield Finding(
         FindingKind.LEAKAGE,
         "warning" if sure >= MISLEADS * len(prompts) and is_shown else "note",
-        message + comparison,
+        message + comparison + estimate,
         {**figures, **more},
         examples=tuple(view.table.ids[at] for at in sorted(found)[:EXAMPLES_KEPT]),
-        otherwise="messages of one kind are alike; they leak only if one was made from the other",
+        otherwise="similar rows may be independent; this is leakage only if one was made from the "
+        "other",
     )
 
 
@@ -405,13 +408,12 @@ def _how_they_do(facts: IterationFacts, names: set[str]) -> tuple[str, dict[str,
     figures: dict[str, Figure] = {"passed": own[PASSED], "scored": total}
     if not rest:
         return (
-            f"; {own[PASSED]} of {total} pass, and no other row says how good the model is",
+            f"; {own[PASSED]} of {total} such rows pass, and there are no others to compare with",
             figures,
         )
     p = OutcomeTest(view, PASSED).p_value(rows)
     figures |= {"others_passed": others[PASSED], "others_scored": rest, "p": p}
-    text = f"; {own[PASSED]} of {total} {'passes' if total == 1 else 'pass'}, of the others "
-    text += f"{others[PASSED]} of {rest}"
+    text = f"; {own[PASSED]} of {total} such rows pass, against {others[PASSED]} of {rest} others"
     return text if total < FEW_ROWS else f"{text} ({chance(p)})", figures
 
 

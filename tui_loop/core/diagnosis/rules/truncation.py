@@ -66,8 +66,8 @@ def _training(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.TRUNCATED_INPUTS,
             "alarm",
-            f"no training row keeps a trained token within training.max_length {limit}: there was "
-            "nothing to train on",
+            f"training.max_length {limit} cuts off all trained tokens of every training row, so "
+            "there was nothing to train on",
             {"max_length": limit},
             otherwise="a template that puts long text before every answer has the same effect",
         )
@@ -85,13 +85,11 @@ def _training(facts: IterationFacts) -> Iterator[Finding]:
     )
     message = f"training.max_length {limit} cuts {of_all(int(cut), int(rows), 'training rows')}"
     if dropped:
-        message += (
-            f", and {dropped:,.0f} of them have no trained token left and were not trained on"
-        )
+        message += f"; {dropped:,.0f} of them have no trained token left and were not trained on"
     elif (facts.config and facts.config.other.get("truncation_mode")) != "keep_end":
-        message += ", which lose the end of their answer"
+        message += ", so these lose the end of their answer"
     if longest:
-        message += f"; the longest has {longest:,.0f} tokens"
+        message += f"; the longest row has {longest:,.0f} tokens"
     yield Finding(
         FindingKind.TRUNCATED_INPUTS,
         _cut_severity(cut / rows, dropped / rows),
@@ -131,19 +129,19 @@ def _told_by_the_journal(facts: IterationFacts, limit: int, rows: int) -> Iterat
     message = f"training.max_length {limit} "
     figures: dict[str, Figure] = {"max_length": limit, "train_rows": rows}
     if dropped:
-        message += f"leaves {of_all(dropped, rows, 'training rows')} without a trained token: they "
-        message += "were not trained on"
+        message += f"leaves {of_all(dropped, rows, 'training rows')} without a trained token, so "
+        message += "they were not trained on"
         figures["rows_left_out"] = dropped
     if is_full:
-        message += "; those left have " if dropped else "cuts most training rows: they have "
-        message += f"{mean:.1f} tokens on average, as good as the limit"
+        message += "; the others have " if dropped else "cuts most training rows: the rows have "
+        message += f"{mean:.1f} tokens on average, close to the limit"
         figures["tokens_a_row"] = round(mean, 1)
     yield Finding(
         FindingKind.TRUNCATED_INPUTS,
         _cut_severity(1.0 if is_full else dropped / rows, dropped / rows),
         message,
         figures,
-        otherwise="" if dropped else "rows that all have the same length, just below the limit",
+        otherwise="" if dropped else "all rows may have the same length, just below the limit",
     )
 
 
@@ -165,17 +163,17 @@ def _held_out(facts: IterationFacts) -> Iterator[Finding]:
         message += f" by evaluation.max_length {limit}"
     elif facts.config is not None and facts.config.evaluation.max_new_tokens is not None:
         new = facts.config.evaluation.max_new_tokens
-        message += f", since evaluation.max_new_tokens {new} takes their room in the context"
-    message += ": their loss" if in_loss else ": their output"
-    message += " is that of a part of them"
+        message += f" because evaluation.max_new_tokens {new} takes up most of the context"
+    what = "loss was measured on" if in_loss else "output was generated from"
+    message += f", so their {what} an incomplete prompt"
     scored = [row for row in cut if view.passed[row] != UNSCORED]
     failed = sum(view.passed[row] == FAILED for row in scored)
     all_failed, all_scored = view.passed.count(FAILED), total - view.passed.count(UNSCORED)
     elsewhere = all_failed - failed, all_scored - len(scored)
     if scored and elsewhere[1]:
         p = OutcomeTest(view).p_value(scored)
-        message += f"; of {counted(len(scored), 'such prompt')} {failed} fail, of the others "
-        message += f"{elsewhere[0]} of {elsewhere[1]} ({chance(p)})"
+        message += f"; {failed} of {counted(len(scored), 'such prompt')} fail, against "
+        message += f"{elsewhere[0]} of {elsewhere[1]} others ({chance(p)})"
         figures |= {"failed": failed, "elsewhere_failed": elsewhere[0], "p": p}
     yield Finding(
         FindingKind.TRUNCATED_INPUTS,
@@ -239,9 +237,9 @@ def _truncated_outputs(facts: IterationFacts, endings: _Endings) -> Iterator[Fin
         yield Finding(
             FindingKind.TRUNCATED_OUTPUTS,
             "alarm" if share > MOST_UNENDED else "warning" if share >= WORTH_UNENDED else "note",
-            f"{of_all(len(endings.long), endings.scored, 'outputs')} were cut and failed because "
-            f"their reference alone needs more than evaluation.max_new_tokens {limit}; the longest "
-            f"needs {endings.longest}",
+            f"{of_all(len(endings.long), endings.scored, 'outputs')} were cut and failed: their "
+            f"references need more than evaluation.max_new_tokens {limit}, the longest "
+            f"{endings.longest} tokens",
             {
                 "outputs": len(endings.long),
                 "total": endings.scored,
@@ -257,9 +255,8 @@ def _truncated_outputs(facts: IterationFacts, endings: _Endings) -> Iterator[Fin
     yield Finding(
         FindingKind.TRUNCATED_OUTPUTS,
         "warning" if len(endings.lost) >= MUCH * endings.failed else "note",
-        f"{len(endings.lost)} of {counted(endings.failed, 'failed output')} ran into the limit of "
-        f"{limit} new tokens before they said anything right, though every one of their references "
-        "would fit",
+        f"{len(endings.lost)} of {counted(endings.failed, 'failed output')} reached the limit of "
+        f"{limit} new tokens without the right answer, although their references would fit",
         {
             "outputs": len(endings.lost),
             "failed": endings.failed,
@@ -267,7 +264,7 @@ def _truncated_outputs(facts: IterationFacts, endings: _Endings) -> Iterator[Fin
             "max_new_tokens": limit or 0,
         },
         examples=ids_of(facts, hardest(facts, endings.lost)),
-        otherwise="a model that has not learned the answers yet rambles as well",
+        otherwise="a model that has not learned the answers yet also writes until the limit",
     )
 
 
@@ -279,12 +276,14 @@ def _no_end_token(facts: IterationFacts, endings: _Endings) -> Iterator[Finding]
     failed = [row for row in right if view is not None and view.passed[row] == FAILED]
     ran = len(right) + len(endings.lost)
     limit = facts.measured.max_new_tokens
-    message = f"the model does not end: {of_all(ran, endings.scored, 'outputs')} run into the limit"
+    message = "the model does not end its answers: "
+    message += f"{of_all(ran, endings.scored, 'outputs')} reach the limit"
     message += "" if limit is None else f" of {limit} new tokens"
-    message += " though their reference would fit"
+    message += " although their references would fit"
     if right:
-        message += f"; {len(right)} of them said the right thing first"
-        message += f", and {len(failed)} of these fail for what came after" if failed else ""
+        message += f"; {len(right)} of them give the right answer first"
+        if failed:
+            message += f", and {len(failed)} of these fail because of the text after it"
     cut, rows = facts.metric("train_rows_cut") or 0, facts.metric("train_rows") or 0
     if cut > MOST_UNENDED * rows > 0:
         message += f"; {of_all(int(cut), int(rows), 'training rows')} were cut before their end"
@@ -310,9 +309,10 @@ def _other_reason(facts: IterationFacts) -> str:
         return ""
     stops = [one_line(each, _STOP_LENGTH) for each in trained_stops(facts)[:_STOPS_SHOWN]]
     if stops:
-        return f"the training rows end with {' or '.join(stops)}: more training may teach it"
+        ends = " or ".join(stops)
+        return f"the training rows end with {ends}, so more training may teach the model to stop"
     return (
-        "more training would teach the end as well, if the training rows have it: "
+        "more training may be enough if the training rows have an end token: "
         f"{command('check')} shows whether their last token is trained on"
     )
 

@@ -68,24 +68,25 @@ def unexplained(facts: IterationFacts, findings: Sequence[Finding]) -> Iterator[
         return
     if is_left:
         loss, base = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
-        what = f"an eval loss of {figures.loss(loss)}" + (
-            f" ({100 * loss / base:.0f}% of the base's)" if loss and base else ""
+        what = f"the eval loss is still {figures.loss(loss)}" + (
+            f" ({100 * loss / base:.0f}% of the base model's)" if loss and base else ""
         )
-        symptom, kind = f"the run learned little: {what} is left", "left"
+        symptom, kind = f"the run learned little: {what}", "left"
         rest = "the step size, rows that contradict one another, or too small an adapter"
     elif score is not None and _is_surely_low(facts, score):
         loss = facts.metric("eval_loss")
-        symptom = f"the score is {figures.percent(score)} at an eval loss of {figures.loss(loss)}"
+        symptom = f"the score is only {figures.percent(score)} at a low eval loss"
+        symptom += f" ({figures.loss(loss)})"
         kind = LEARNED
-        rest = "evaluation rows of another kind, wrong references, or too few rows"
+        rest = "evaluation rows of a different kind, wrong references, or too few rows"
     else:
         return
     yield Finding(
         FindingKind.UNEXPLAINED,
         "warning",
-        f"{symptom}, and nothing that was recorded explains it{_place_words(facts)}",
+        f"{symptom}, and nothing in the record explains this{_place_words(facts)}",
         {"symptom": kind},
-        otherwise=f"{rest}: an experiment separates them",
+        otherwise=f"the cause may be {rest}; an experiment shows which",
     )
 
 
@@ -95,20 +96,20 @@ def _place_words(facts: IterationFacts) -> str:
     "" where no place has.
     """
     if facts.audit is None:
-        return "; how training and evaluation rows differ was not recorded"
+        return "; the record does not show how training and evaluation rows differ"
     places = facts.recorded.losses if facts.recorded is not None else None
     if places is None:
         return ""
     if max(places.first, places.between or 0.0, places.last) < SURE:
         return (
-            "; every token of the references is nearly certain, which points to how outputs are "
-            "generated and scored"
+            "; the model is nearly certain of every reference token, which points to how outputs "
+            "are generated and scored"
         )
     rest = max(places.between or 0.0, places.last)
     if places.first > MOSTLY * rest:
-        return f"; the loss is in the first token of the answers ({places.first:.2g} nats)"
+        return f"; most of the loss is in the answers' first token ({places.first:.2g} nats)"
     if places.last > MOSTLY * max(places.first, places.between or 0.0):
-        return f"; the loss is in the token that ends an answer ({places.last:.2g} nats)"
+        return f"; most of the loss is in the token that ends an answer ({places.last:.2g} nats)"
     return ""
 
 
@@ -148,7 +149,7 @@ def experiment(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.EXPERIMENT,
         "warning",
-        f"an experiment on {parent}: {text}",
+        f"experiment on iteration {parent}: {text}",
         {"experiment": kind, "outcome": outcome, "parent": parent},
         iterations=(parent,),
     )
@@ -170,15 +171,15 @@ def _overfitting(facts: IterationFacts) -> tuple[str, str]:
         loss = facts.train_curve.values[-1] if len(facts.train_curve) else None
     if loss is None:
         return "", ""
-    seen = f"a few rows, seen many times, end at a loss of {figures.loss(loss)}"
+    seen = f"a few rows, trained on many times, end at a loss of {figures.loss(loss)}"
     if loss < MEMORIZED:
         return "rows", (
-            f"{seen}: the settings can learn rows, so the cause is in the rows, which contradict "
-            "one another or are too varied for so few passes"
+            f"{seen}. The model can learn rows with these settings, so the cause is in the rows: "
+            "they contradict one another, or are too varied for so few epochs"
         )
     return "settings", (
-        f"{seen}: even these were not learned, so the cause is in the settings: the step size, the "
-        "adapter, or what the loss counts"
+        f"{seen}. Even these were not learned, so the cause is in the settings: the step size, the "
+        "adapter, or the tokens that count in the loss"
     )
 
 
@@ -189,12 +190,12 @@ def _on_training_rows(facts: IterationFacts) -> tuple[str, str]:
     seen = f"on training rows the score is {figures.percent(score)}"
     if score >= LOW_SCORE:
         return "rows", (
-            f"{seen}: the model does what it was trained to do, so evaluation rows differ from "
-            "training rows, or are too few or wrong"
+            f"{seen}. The model does what it was trained to do, so the evaluation rows differ from "
+            "the training rows or are wrong, or there are too few training rows"
         )
     return "measuring", (
-        f"{seen}: it fails on rows that it was trained on, so the cause is in how outputs are "
-        "generated and scored, or in references that contradict one another"
+        f"{seen}. The model fails on rows that it was trained on, so the cause is in how outputs "
+        "are generated and scored, or in references that contradict one another"
     )
 
 
@@ -204,8 +205,11 @@ def _other_rate(facts: IterationFacts, kind: str) -> tuple[str, str]:
         return "", ""
     word = "smaller" if kind == SuggestionKind.SMALLER_RATE else "larger"
     if "better" in against.claim:
-        return "rate", f"a {word} rate did better ({against.change_words}): the rate was the cause"
-    return (
-        "not the rate",
-        f"a {word} rate did no better ({against.claim}): the rate is not the cause",
+        return "rate", (
+            f"a {word} learning rate did better ({against.change_words}), so the learning rate was "
+            "the cause"
+        )
+    return "not the rate", (
+        f"a {word} learning rate did no better ({against.claim}), so the learning rate is not the "
+        "cause"
     )

@@ -33,13 +33,15 @@ class Usual(msgspec.Struct, frozen=True):
 
 USUAL = {
     "training.label_smoothing_factor": Usual(
-        0.0, 0.2, 0.0, "the loss then rewards every other token as well"
+        0.0, 0.2, 0.0, "the loss then rewards wrong tokens as well"
     ),
     "training.neftune_noise_alpha": Usual(
-        0.0, 15.0, None, "the noise on the embeddings then drowns the input"
+        0.0, 15.0, None, "the noise on the embeddings then hides the input"
     ),
-    "training.adam_beta1": Usual(0.8, 0.95, 0.9, "the steps then follow old or single gradients"),
-    "training.adam_beta2": Usual(0.9, 0.9999, 0.999, "the scale of the steps is then unsteady"),
+    "training.adam_beta1": Usual(
+        0.8, 0.95, 0.9, "steps then follow outdated gradients, or those of single batches"
+    ),
+    "training.adam_beta2": Usual(0.9, 0.9999, 0.999, "the size of the steps is then unstable"),
 }
 
 GOOD = 0.8
@@ -68,14 +70,14 @@ def unusual_setting(facts: IterationFacts) -> Iterator[Finding]:
             "lora.init_lora_weights",
             False,
             True,
-            "the adapter then starts with a random effect instead of none",
+            "the adapter then starts as a random change of the base model",
         )
     if lora.enabled and not lora.use_rslora and lora.lora_alpha > HIGHEST_SCALE * lora.r:
         yield _finding(
             "lora.lora_alpha",
             lora.lora_alpha,
             2 * lora.r,
-            f"at r {lora.r} it multiplies the adapter, and so the step size, by "
+            f"at r {lora.r} the adapter, and so each step, is scaled by "
             f"{lora.lora_alpha / lora.r:.3g}",
         )
 
@@ -86,5 +88,5 @@ def _finding(name: str, value: Any, usual: Any, effect: str) -> Finding:
         "warning",
         f"{name.partition('.')[2]} is {brief(value)}, where {brief(usual)} is usual: {effect}",
         {"setting": name, "usual": "" if usual is None else usual},
-        otherwise="a setting that was chosen on purpose may suit this task",
+        otherwise="a value that was chosen on purpose may suit this task",
     )
