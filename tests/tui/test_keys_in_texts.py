@@ -182,3 +182,10 @@ def _texts(*, accented: bool = False) -> Iterator[tuple[str, str]]:
                 and id(each) not in docstrings
             ):
                 yield f"{path.relative_to(folder)}:{each.lineno}", each.value
+
+
+def test_a_sign_behind_a_leader_is_shown_as_the_sign() -> None:
+    assert keys_of(BY_ID["chart.smoother"], {"chart.smoother": "g plus, ctrl+slash"}) == [
+        "g +",
+        "ctrl+/",
+    ]

@@ -40,7 +40,7 @@ SIGNS = {
     "unreadable": ("✗ unreadable", "bad"),
 }
 
-NO_REASON = "no reason given yet: {iterations.why} writes one"
+NO_REASON = "no reason yet; {iterations.why} adds one"
 ON_THE_DRAFT = " {run.start} runs the draft. {pane.config} edits it."
 
 
@@ -186,7 +186,13 @@ def detail_lines(
         lines += [[], [(f"took {duration(iteration.duration_s)}, {attempts}", "muted")]]
         if iteration.system is not None:
             lines.append([(system_words(iteration.system), "muted")])
-    lines += [[], [("notes", "strong"), (with_keys("  {loop.edit} edits them", keymap), "muted")]]
+    lines += [
+        [],
+        [
+            ("notes", "strong"),
+            (with_keys("  in the workbench, {loop.edit} edits them", keymap), "muted"),
+        ],
+    ]
     lines.append([(notes or "(none yet)", "" if notes else "muted")])
     return lines
 

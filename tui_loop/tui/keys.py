@@ -70,7 +70,7 @@ def leader_actions(
 def keys_of(action: Action, keymap: Mapping[str, str]) -> list[str]:
     """The keys that an action has, as people write them: `?`, `ctrl+p`, `N`."""
     names = keymap.get(action.id, action.keys).split(",")
-    return [_shown(name.strip()) for name in names if name.strip()]
+    return [" ".join(map(_shown, name.split())) for name in names if name.strip()]
 
 
 def _shown(name: str) -> str:

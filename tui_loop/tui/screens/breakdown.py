@@ -213,7 +213,7 @@ def _no_weak(found: Breakdown) -> str:
     if not found.tested:
         is_scored = any(each.term != "is:unscored" for each in found.outcomes)
         return "too few examples to test slices" if is_scored else "no example is scored"
-    return f"none of {found.tested} slices tested, in {found.total:,} examples"
+    return f"none of the {found.tested} slices tested"
 
 
 def _counts(counts: Sequence[Count], total: int | None = None) -> list[Line]:

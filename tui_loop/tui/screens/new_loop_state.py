@@ -149,7 +149,7 @@ def _row(prompt: str, reference: str) -> list[Span]:
 
 
 FIELDS = {
-    "data": "type a path, or choose with {new.up}{new.down} and enter; join several with " + "",
+    "data": "type a path, or choose with {new.up}{new.down} and enter; join several with +",
     "eval": "optional: type to list files; if empty, part of the data is held out",
     "name": "suggested from the file's name",
     "model": "tiny, smollm2, a folder, a .gguf file or a hub id",
