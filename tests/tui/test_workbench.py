@@ -130,7 +130,7 @@ def test_the_other_panes_show_what_the_cursor_is_on(open_app: OpenApp) -> None:
         await opened.press("down", "down", "down")
         await opened.shows("✗ the loss is not finite from step 4 on", "The run ended before eval")
         await opened.press("down")
-        await opened.shows("2 Config of 4, from 2", "no reason given yet")
+        await opened.shows("2 Config of 4, from 2", "no reason yet")
 
     on_app(open_app(number=2), steps)
 
