@@ -482,7 +482,7 @@ async def the_cursor_goes_to_the_top(opened: Opened, key: str) -> None:
 @does("list.open")
 async def the_iteration_opens_in_full(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("because: it had not converged", "eval_loss", "notes  e edits them")
+    await opened.shows("because: it had not converged", "eval_loss", "notes  in the workbench, e edits them")
     assert isinstance(opened.app.screen, ReadingScreen)
 
 
@@ -1533,7 +1533,7 @@ def test_letters_move_as_the_arrows_do(open_app: OpenApp) -> None:
             await opened.press(key)
             assert rows.cursor == cursor
         await opened.press("enter")
-        await opened.shows("notes  e edits them")
+        await opened.shows("notes  in the workbench, e edits them")
         assert isinstance(opened.app.screen, ReadingScreen)
         await opened.press("escape", "f1")
         assert isinstance(opened.app.screen, HelpScreen)

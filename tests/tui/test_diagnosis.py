@@ -463,7 +463,7 @@ VERDICTS = {
     "consistent": ("✓ expected", "✓ consistent with the prediction"),
     "against": ("✗ against", "✗ against the prediction"),
     "too close to call": ("≈ too close", "≈ too close to call"),
-    "of a later version": ("· of a lat…", "· verdict on the prediction: of a later version"),
+    "of a later version": ("· of a …", "· verdict on the prediction: of a later version"),
 }
 
 

@@ -12,12 +12,12 @@ from tests.tui.conftest import OpenApp, Opened, on_app, scripted_iteration
 from tui_loop.core.compare.iteration_order import IterationOrder
 from tui_loop.core.compare.iteration_query import parse_query
 from tui_loop.core.record.folders import LoopFolder
+from tui_loop.tui.cells import fit
 from tui_loop.tui.widgets.iteration_columns import (
     COLUMNS,
     ColumnsScreen,
     IterationChoice,
     choice_of,
-    fit_words,
     fitting,
     whole_number,
 )
@@ -82,7 +82,7 @@ def test_a_column_that_does_not_fit_goes_as_a_whole_the_sorted_one_last() -> Non
     ],
 )
 def test_a_long_title_is_cut_between_words(text: str, width: int, seen: str) -> None:
-    assert fit_words(text, width) == seen
+    assert fit(text, width) == seen
 
 
 def test_a_number_that_is_too_wide_has_fewer_digits_and_is_never_cut() -> None:

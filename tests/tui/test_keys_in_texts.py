@@ -14,6 +14,7 @@ from tui_loop import tui
 from tui_loop.tui.actions import ACTIONS, BY_ID
 from tui_loop.tui.keys import PALETTE, in_keys, keys_of, with_keys
 from tui_loop.tui.screens.queue import QueueScreen
+from tui_loop.tui.screens.reading import help_lines
 from tui_loop.tui.screens.run_dialogs import RunDialog
 from tui_loop.tui.settings import Settings
 from tui_loop.tui.widgets.iterations import DRAFT
@@ -89,7 +90,7 @@ def test_frames_of_dialogs_name_the_users_keys(open_app: OpenApp) -> None:
 def test_notes_and_placeholders_name_the_users_keys(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.goes_to(DRAFT)
-        await opened.shows("t writes one", "x runs the draft. 2 edits it.")
+        await opened.shows("t adds one", "x runs the draft. 2 edits it.")
         await opened.press("slash")
         await opened.shows("text to search for; enter keeps it, w and N go to its matches")
 
@@ -189,3 +190,7 @@ def test_a_sign_behind_a_leader_is_shown_as_the_sign() -> None:
         "g +",
         "ctrl+/",
     ]
+
+
+def test_no_description_is_cut_in_the_help() -> None:
+    assert not any("…" in text for line in help_lines((), {}) for text, _ in line if text != "…")

@@ -38,13 +38,20 @@ def sign_for_sign(text: str) -> str:
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """`text` in exactly `width` cells; what is too long ends in `…`."""
+    """`text` in exactly `width` cells; what is too long ends in `…`, after a whole word if it can.
+
+    A word is cut where more than half of the width would be lost otherwise.
+    """
     if width <= 0:
         return ""
     text = _spelled(text)
     size = cell_len(text)
     if size > width:
-        return set_cell_size(text, width - 1) + "…"
+        cut = set_cell_size(text, width - 1)
+        words = cut.rpartition(" ")[0].rstrip()
+        if 2 * cell_len(words) < width:
+            return cut + "…"
+        return set_cell_size(f"{words} …", width)
     pad = " " * (width - size)
     return pad + text if right else text + pad
 

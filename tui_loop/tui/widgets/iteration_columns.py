@@ -195,16 +195,6 @@ def fitting(
     return tuple(found)
 
 
-def fit_words(text: str, width: int) -> str:
-    """Returns `text` in `width` cells; a longer one is cut between words where possible."""
-    if width_of(text) <= width:
-        return fit(text, width)
-    cut = text[:width].rpartition(" ")[0]
-    while cut and width_of(f"{cut} …") > width:
-        cut = cut.rpartition(" ")[0]
-    return fit(f"{cut} …", width) if cut else fit(text, width)
-
-
 def whole_number(text: str, value: float | None, width: int) -> str:
     """Returns a number as `text`, or in fewer digits where that is too wide for its column."""
     if width_of(text) < width or value is None:
@@ -274,7 +264,7 @@ def room_of(width: int, has_verdict: bool, choice: IterationChoice) -> Room:
 
 def in_column(column: Column, text: str, size: int) -> str:
     """A cell of an added column: numbers aligned to the right, text to the left after a gap."""
-    return f"  {fit_words(text, size - 2)}" if column.is_text else fit(text, size, right=True)
+    return f"  {fit(text, size - 2)}" if column.is_text else fit(text, size, right=True)
 
 
 Choosable = tuple[str, str]

@@ -43,7 +43,6 @@ from tui_loop.tui.widgets.iteration_columns import (
     IterationChoice,
     Room,
     cell_text,
-    fit_words,
     in_column,
     room_of,
     whole_number,
@@ -183,7 +182,7 @@ class IterationTable(RowList):
             (fit(str(iteration.number), self._digits, right=True), "strong"),
             *self._marks(iteration),
             (indent, "muted"),
-            (fit_words(flat(title), room.title - len(indent)), title_style or style),
+            (fit(flat(title), room.title - len(indent)), title_style or style),
             (
                 fit(whole_number(loss(measured), measured, room.loss), room.loss, right=True),
                 "" if is_whole else "muted",
