@@ -316,7 +316,7 @@ def test_what_is_not_used_is_among_the_findings_with_a_kind_of_its_own(
     assert record["warnings"] == 2
     assert kinds["preference_data"]["count"] == 1
     assert kinds["preference_data"]["message"] == (
-        "preference data: 1 of 60 training rows is left out because label is false"
+        "preference data: 1 of 60 training rows is left out because column label is false"
     )
     unused = [each for each in record["findings"] if each["kind"] == "unused_columns"]
     assert [(each["severity"], each["count"]) for each in unused] == [("warning", 59), ("info", 1)]

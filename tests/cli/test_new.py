@@ -115,9 +115,7 @@ def test_the_chosen_answers_of_preference_data_are_read_and_written_down(
     done = cli("new", "mine", "--data", "rows.jsonl")
     assert done.returncode == 0, done.stderr
     assert "read as messages (messages = chosen)" in done.stdout
-    assert (
-        "warning: preference data: chosen is trained on, and rejected is not used\n" in done.stderr
-    )
+    assert "warning: preference data: training uses column chosen, not rejected\n" in done.stderr
     assert settings(tmp_path)["defaults"]["data"]["columns"] == {"messages": "chosen"}
 
 
@@ -127,5 +125,5 @@ def test_answers_that_are_marked_as_bad_are_left_out_and_counted(cli: Cli, tmp_p
     done = cli("new", "mine", "--data", "rows.jsonl")
     assert done.returncode == 0, done.stderr
     assert "14 training rows, 2 evaluation rows" in done.stdout
-    left_out = "warning: preference data: 4 of 20 rows are left out because label is false\n"
+    left_out = "warning: preference data: 4 of 20 rows are left out because column label is false\n"
     assert left_out in done.stderr

@@ -330,7 +330,9 @@ async def it_does_not_stop_while_a_run_lives_in_it(opened: Opened, key: str) -> 
     run = ScriptedRun(folder)
     opened.backend.runs.append(run)
     await opened.press(key)
-    await opened.tells("would stop too. D quits and leaves it running.")
+    await opened.tells(
+        "Suspending would also suspend support-intents/3. D quits and leaves it running."
+    )
     run.closes()
 
 
@@ -482,7 +484,9 @@ async def the_cursor_goes_to_the_top(opened: Opened, key: str) -> None:
 @does("list.open")
 async def the_iteration_opens_in_full(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("because: it had not converged", "eval_loss", "notes  in the workbench, e edits them")
+    await opened.shows(
+        "because: it had not converged", "eval_loss", "notes  in the workbench, e edits them"
+    )
     assert isinstance(opened.app.screen, ReadingScreen)
 
 
@@ -497,7 +501,7 @@ async def _on_field(opened: Opened, name: str) -> RowList:
 @does("iterations.why")
 async def the_reason_of_a_run_is_written(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Why was 2 run?", "The record keeps the first reason.")
+    await opened.shows("Why was 2 run?", "The original reason stays in the record.")
     assert isinstance(opened.app.screen, InputDialog)
     await opened.type("twice the epochs")
     await opened.press("enter")
@@ -1366,7 +1370,7 @@ async def it_is_put_back(opened: Opened, key: str) -> None:
 async def the_loop_is_closed_and_opened_again(opened: Opened, key: str) -> None:
     loop = opened.bench.loop
     await opened.press(key)
-    await opened.shows("Close support-intents?", "Its last iteration is 2")
+    await opened.shows("Close support-intents?", "Its final iteration is 2")
     await opened.press("enter")
     assert isinstance(opened.app.screen, InputDialog), "it is closed for a reason"
     await opened.type("good enough")

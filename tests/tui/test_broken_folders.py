@@ -250,7 +250,9 @@ def test_examples_that_are_gone_are_not_said_to_be_still_to_come(
 
     async def steps(opened: Opened) -> None:
         await opened.press("4")
-        await opened.shows("It was evaluated, but its examples.jsonl is not", "Restore the file")
+        await opened.shows(
+            "This iteration was evaluated, but its examples.jsonl is not", "Restore the file"
+        )
         await opened.press("g d")
         await opened.tells("its examples.jsonl is not on this machine. Restore the file")
 
@@ -281,12 +283,14 @@ def test_tokens_that_are_missing_are_told(open_app: OpenApp, loop: LoopFolder) -
 
     async def steps(opened: Opened) -> None:
         await opened.press("4", "enter")
-        await opened.shows("Example 1 of 7", "its own losses are not on this machine", "base 2.780")
+        await opened.shows(
+            "Example 1 of 7", "this iteration's losses are not on this machine", "base 2.780"
+        )
         await opened.press("escape")
         for number in (0, 1):
             loop.iteration(number).tokens.unlink()
         await opened.press("enter")
-        await opened.shows("their losses are not on this machine")
+        await opened.shows("the token losses are not on this machine")
 
     on_app(open_app(number=2), steps)
 

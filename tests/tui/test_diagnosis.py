@@ -340,7 +340,7 @@ def test_the_brackets_go_through_the_iterations_and_where_there_is_nothing_it_sa
         await opened.press("left_square_bracket")
         await opened.shows("No findings in 1.")
         await opened.press("left_square_bracket")
-        await opened.shows("No diagnosis: 0 is the base model", "are compared with it")
+        await opened.shows("No diagnosis: 0 is the untrained base model", "are compared with it")
         assert opened.lines[-1].strip() == "[ prev  ] next  y copy  esc back  ? help"
         await opened.press("left_square_bracket", "space", "enter", "i")
         await opened.tells("No suggestion is selected.")

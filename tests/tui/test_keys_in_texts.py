@@ -137,7 +137,7 @@ NAMES_A_KEY = re.compile(
         "Cancelling. esc again leaves.",
         "Auto is running. s in the workbench stops it.",
         "space shows or hides a column · enter or esc closes",
-        "Read its failures next: press esc, then 4.",
+        "Read the failures next: press esc, then 4.",
         ". After esc, g c shows all checks.",
         "  e edits them",
         " r runs the draft. 2 edits it.",

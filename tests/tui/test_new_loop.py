@@ -592,7 +592,7 @@ def test_preference_data_is_read_by_its_chosen_answers(tmp_path: Path) -> None:
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
         await opened.shows("prompt = prompt, completion = chosen", "question 0 → yes 0")
-        await opened.shows("! preference data: chosen is trained on, and rejected is not used")
+        await opened.shows("! preference data: training uses column chosen, not rejected")
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False))
 

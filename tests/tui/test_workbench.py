@@ -832,7 +832,7 @@ def test_quitting_with_a_run_in_this_process_asks(key: str, open_app: OpenApp) -
     async def steps(opened: Opened) -> None:
         run = (await start(opened)).starts().steps(3.0)
         await opened.press(key)
-        await opened.shows("support-intents/4 is running here", "It can continue in the background")
+        await opened.shows("support-intents/4 is running here", "can continue in the background")
         assert isinstance(opened.app.screen, AskScreen)
         await opened.press("c")
         await opened.until(lambda: opened.app.screen is opened.bench)

@@ -11,13 +11,12 @@ from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError, file_error
 from tui_loop.core.preflight.check_result import ChecksFailed
 from tui_loop.core.process import dangers_to_background
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.requests import send_request
 from tui_loop.core.text.secrets import redact_file
-from tui_loop.core.workflow.draft import Draft, drop_draft, plan_of, return_unstarted
 from tui_loop.tui.backend import Preview
 
 if TYPE_CHECKING:
     from tui_loop.cli.preflight_report import Preflight
+    from tui_loop.core.workflow.draft import Draft
     from tui_loop.engine.host import HostedRuns
 
 WAIT_SECONDS = 0.5
@@ -54,6 +53,7 @@ class AppRuns:
         """Describes what running the draft would do; raises TuiLoopError where it would fail."""
         from tui_loop.cli.preflight_report import start_findings
         from tui_loop.cli.start import check_start
+        from tui_loop.core.workflow.draft import plan_of
         from tui_loop.engine.extras import require_train
 
         require_train("training")
@@ -82,6 +82,7 @@ class AppRuns:
         """Makes the draft an iteration, runs it, returns its number; raises TuiLoopError."""
         from tui_loop.cli.preflight_report import refuse_errors, start_findings
         from tui_loop.cli.start import check_start, create
+        from tui_loop.core.workflow.draft import drop_draft, plan_of
         from tui_loop.engine.extras import require_train
 
         require_train("training")
@@ -127,6 +128,8 @@ class AppRuns:
 
     def stop_hosted(self) -> None:
         """Requests that the hosted run saves its weights and ends."""
+        from tui_loop.core.record.requests import send_request
+
         self._stopping.set()
         if self.hosted() and (current := self._hosted_folder()) is not None:
             send_request(current, "stop", evaluate=False)
@@ -194,6 +197,8 @@ class AppRuns:
                 f"see {folders[-1].output}",
             )
         finally:
+            from tui_loop.core.workflow.draft import return_unstarted
+
             messages = return_unstarted(folders)
             if messages and self._fault is None:
                 self._fault = TuiLoopError(messages[0])

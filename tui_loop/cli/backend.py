@@ -12,16 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tui_loop.cli.app_runs import AppRuns
-from tui_loop.core.config.data_sources import split_source
-from tui_loop.core.config.tables import Tables
-from tui_loop.core.data.offered_files import sources_in
-from tui_loop.core.data.registries import is_registry
-from tui_loop.core.data.source_rows import ReadProgress, no_progress, resolved
 from tui_loop.core.errors import BadInput, file_error
 from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_severity, info, warning
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
 from tui_loop.tui.backend import (
     DatasetPreview,
@@ -36,6 +30,9 @@ from tui_loop.tui.backend import (
 if TYPE_CHECKING:
     from tui_loop.cli.new_loop import Prepared
     from tui_loop.cli.training_row_search import TrainingRowSearch
+    from tui_loop.core.config.tables import Tables
+    from tui_loop.core.data.source_rows import ReadProgress
+    from tui_loop.core.record.structs import Example
 
 ROWS_SHOWN = 30
 MAX_SUSPECTS = 50
@@ -152,7 +149,7 @@ class AppBackend(AppRuns):
         return [*pure, *LIBRARY_METRICS, NO_METRIC]
 
     def preview_data(
-        self, loops: LoopsFolder, new_loop: NewLoop, poll: ReadProgress = no_progress
+        self, loops: LoopsFolder, new_loop: NewLoop, poll: ReadProgress | None = None
     ) -> DatasetPreview:
         """Reads a new loop's data; raises TuiLoopError. Opens no network connection."""
         from tui_loop.cli.new_loop import read_as
@@ -192,10 +189,11 @@ class AppBackend(AppRuns):
             return demo_loop(loops)
 
     def _prepared(
-        self, loops: LoopsFolder, new_loop: NewLoop, poll: ReadProgress = no_progress
+        self, loops: LoopsFolder, new_loop: NewLoop, poll: ReadProgress | None = None
     ) -> Prepared:
         from tui_loop.cli.new_loop import prepare
         from tui_loop.cli.requested_data import requested_tables
+        from tui_loop.core.data.source_rows import no_progress
 
         root = _root(loops)
         if not new_loop.data:
@@ -218,7 +216,7 @@ class AppBackend(AppRuns):
             tables["data"]["on_bad_row"] = "skip"
         key = tables, _versions(tables, root)
         if self._prepared_last is None or self._prepared_last[0] != key:
-            prepared = prepare(root, copy.deepcopy(tables), poll)
+            prepared = prepare(root, copy.deepcopy(tables), poll or no_progress)
             of_registry = [info(CheckKind.DATA, note) for note in notes]
             prepared = msgspec.structs.replace(prepared, notices=[*of_registry, *prepared.notices])
             self._prepared_last = key, prepared
@@ -232,6 +230,8 @@ class AppBackend(AppRuns):
 
 def _versions(tables: Tables, root: Path) -> list[tuple[str, int, int]]:
     """Returns the path, size and time of each data file, which show whether it has changed."""
+    from tui_loop.core.data.source_rows import resolved
+
     found = []
     for value in tables["data"].values():
         entries = [each["path"] for each in value.values()] if isinstance(value, dict) else [value]
@@ -248,6 +248,10 @@ def _root(loops: LoopsFolder) -> Path:
 
 def _data_files(typed: str, root: Path) -> list[str]:
     """Returns the full path of each source that was typed, with its name; raises BadInput."""
+    from tui_loop.core.config.data_sources import split_source
+    from tui_loop.core.data.offered_files import sources_in
+    from tui_loop.core.data.registries import is_registry
+
     if (root / os.path.expanduser(typed.strip())).is_file():
         return [_data_file(typed.strip(), root)]
     files = []

@@ -212,9 +212,9 @@ class Attempts:
         resumption = resumption_of(self._folder, run, below=error.sound_step)
         return _Retry(
             "nonfinite",
-            f"diverged at step {error.step}: {error.reason}; retrying with learning rate "
-            f"{brief_number(self._config.training.learning_rate)} → {brief_number(rate)} from "
-            f"{resumption.description}",
+            f"diverged at step {error.step}: {error.reason}; retrying from "
+            f"{resumption.description} with learning rate "
+            f"{brief_number(self._config.training.learning_rate)} → {brief_number(rate)}",
             [f"training.learning_rate={rate!r}"],
             resumption,
         )

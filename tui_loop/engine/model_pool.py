@@ -157,7 +157,8 @@ class ModelPool:
             if _has_turns(folder.read_effective()):
                 data = folder.read_config().data
                 raise BadInput(
-                    f"{name}: the turns are no longer in {entry_text(data.eval or data.train)}",
+                    f"the turns of example {name} are no longer in "
+                    f"{entry_text(data.eval or data.train)}",
                     "restore the data file, or enter the prompt as text",
                 )
             rows.append(Row(name, example.prompt, example.reference, example.source_line))

@@ -301,7 +301,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
 
         dangers = self.backend.dangers()
         lines: list[list[Span]] = [[("! ", "warn"), (danger, "warn")] for danger in dangers]
-        background = "It can continue in the background. tui-loop shows it again."
+        background = "The run can continue in the background. Open tui-loop again to follow it."
         self.push_screen(
             AskScreen(
                 f"{hosted} is running here",
@@ -354,7 +354,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         """
         if hosted := self.backend.hosted():
             self.notify(
-                f"{hosted} is running here and would stop too. {{run.detach}} quits and leaves it "
+                f"Suspending would also suspend {hosted}. {{run.detach}} quits and leaves it "
                 "running."
             )
             return

@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.inference_messages import ServerMessage, ServerStatus
-from tui_loop.core.preflight.check_result import CheckResult
-from tui_loop.core.preflight.row_checks import TrainedRow
-from tui_loop.core.record.folders import LoopFolder
-from tui_loop.core.record.loops_folder import LoopsFolder
-from tui_loop.core.record.structs import Example
-from tui_loop.core.workflow.draft import Draft
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # not imported before the first frame
     from tui_loop.core.data.row_files import RowFiles
     from tui_loop.core.data.rows import Row
     from tui_loop.core.data.source_rows import ReadProgress
+    from tui_loop.core.errors import TuiLoopError
     from tui_loop.core.examples.retry_settings import Retried
     from tui_loop.core.examples.suspects import Suspect
     from tui_loop.core.examples.tfidf_index import Answer
+    from tui_loop.core.inference_messages import ServerMessage, ServerStatus
+    from tui_loop.core.preflight.check_result import CheckResult
+    from tui_loop.core.preflight.row_checks import TrainedRow
+    from tui_loop.core.record.folders import LoopFolder
+    from tui_loop.core.record.loops_folder import LoopsFolder
+    from tui_loop.core.record.structs import Example
+    from tui_loop.core.workflow.draft import Draft
     from tui_loop.core.workflow.holdout import HoldoutMessage
 
 

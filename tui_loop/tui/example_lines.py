@@ -228,7 +228,7 @@ def _answers(example: Example, reference: str, output: str, outcome: Outcome) ->
 
 def _heat(detail: ExampleDetail, whose: int, cursor: int, width: int) -> Lines:
     if not detail.tokens:
-        return [[("tokens   ", "muted"), ("their losses are not on this machine", "muted")]]
+        return [[("tokens   ", "muted"), ("the token losses are not on this machine", "muted")]]
     shown = detail.tokens[whose % len(detail.tokens)]
     others = [each for each in detail.tokens if each is not shown]
     heat = heat_lines(shown.tokens.tokens, cursor, max(20, width - 9))
@@ -236,7 +236,8 @@ def _heat(detail: ExampleDetail, whose: int, cursor: int, width: int) -> Lines:
     lines: Lines = [[head if not at else (" " * 9, ""), *line] for at, line in enumerate(heat)]
     if all(each.number != detail.iteration for each in detail.tokens):
         lines.insert(
-            0, [("tokens   ", "muted"), ("its own losses are not on this machine", "muted")]
+            0,
+            [("tokens   ", "muted"), ("this iteration's losses are not on this machine", "muted")],
         )
     views = [(_short(each.name), each.tokens) for each in (shown, *others)]
     at = min(max(cursor, 0), len(shown.tokens.tokens) - 1)

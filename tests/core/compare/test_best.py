@@ -96,7 +96,7 @@ def test_what_is_trained_on_is_ranked_by_the_score_and_not_by_the_loss(
     assert [each.differs for each in progress.points] == [("loss",), ("loss",), ()]
     assert (
         otherwise_words(progress)
-        == "eval loss not comparable, since computed over different tokens: 0, 1"
+        == "eval loss of 0, 1 not comparable, since computed over different tokens"
     )
     assert "losses are not comparable" in differs_words(progress.points[1])
     assert differs_words(progress.points[2]) == ""

@@ -112,11 +112,11 @@ def test_conflicts_are_given_at_once() -> None:
         "lora_bias=true",
         "layers_pattern='(a+)+'",
     ) == [
-        "lora.layers_to_transform: lora.target_modules must be all-linear or a list of names",
+        "lora.layers_to_transform: needs all-linear or a list of names in lora.target_modules",
         "lora.layers_pattern: must be a name or a list of names (letters, digits, _ and .)",
         f"{INIT}: pissa needs a base model that is not quantised",
         f"{INIT}: pissa does not work with lora.use_dora",
-        "lora.lora_bias: lora.init_lora_weights must be true or false",
+        "lora.lora_bias: needs true or false in lora.init_lora_weights",
         "lora.lora_bias: does not work with lora.use_dora",
     ]
 

@@ -125,7 +125,7 @@ def test_without_a_prompt_that_is_clear_the_error_says_what_it_is_and_what_is_lo
 ) -> None:
     with pytest.raises(BadInput, match="preference data, but training uses one answer") as caught:
         mapping_of(row, row, metric=metric)
-    assert "rejected is not used" in caught.value.message
+    assert "training uses 'chosen', not 'rejected'" in caught.value.message
     assert caught.value.hint == hint
 
 
@@ -249,7 +249,7 @@ def test_csv_has_true_and_false_as_words(tmp_path: Path) -> None:
 
 def test_a_file_of_bad_answers_alone_is_refused(write_lines: Write, tmp_path: Path) -> None:
     write_lines("train.jsonl", marked(6, "q", good=False))
-    with pytest.raises(BadInput, match=r"train\.jsonl: 'label' is false in every row"):
+    with pytest.raises(BadInput, match=r"train\.jsonl: column 'label' is false in every row"):
         load(tmp_path)
 
 

@@ -102,7 +102,7 @@ def test_several_entries_are_several_sources(info: str) -> None:
         (
             "#odd turns",
             "tags.role_tag: turns with 'who' are not supported",
-            "rename it in the data",
+            "rename that key or role in the data",
         ),
         ("#part", "part: subset is not supported", "set data.subset"),
     ],

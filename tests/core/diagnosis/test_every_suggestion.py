@@ -720,7 +720,7 @@ BUILT = (
         endless_model,
         rendered_rows.no_stop,
         FindingKind.NO_STOP,
-        {SuggestionKind.END_TOKEN: Advice("set training.eos_token to a token", None)},
+        {SuggestionKind.END_TOKEN: Advice("set training.eos_token to the model's", None)},
     ),
     Built(
         "dropped parts",
@@ -1002,7 +1002,7 @@ BUILT = (
         compared(renamed(SEEN, {"cancel": "cancell"})),
         data_mismatch.references_differ,
         FindingKind.REFERENCES_DIFFER,
-        {SuggestionKind.SAME_REFERENCES: Advice("use the same names, format and length", FAIR)},
+        {SuggestionKind.SAME_REFERENCES: Advice("use the same labels, format and length", FAIR)},
     ),
     Built(
         "another template",
@@ -1090,7 +1090,7 @@ BUILT = (
         FindingKind.FEW_ROWS,
         {
             SuggestionKind.MORE_DATA: Advice(
-                "train on a few hundred different rows", score(0.525, 0.85, 0.5)
+                "train on a few hundred distinct rows", score(0.525, 0.85, 0.5)
             )
         },
     ),

@@ -136,7 +136,7 @@ def test_a_slowed_gpu_is_reported_with_the_time(trained: Make, flag: str, words:
     slowed = {f"gpu0.{flag}": 1.0}
     found = one(trained(HEALTHY, at=dict.fromkeys(range(3, 9), slowed)))
     assert found.message == (
-        f"training time is wasted: {words} slowed the GPU down for 1m 00s of the 3m 20s of training"
+        f"training time is wasted: {words} slowed the GPU for 1m 00s of 3m 20s of training"
     )
     assert found.figures == {f"{flag}_share": pytest.approx(0.3)}
     assert not list(slow(trained(HEALTHY, at={3: slowed})))

@@ -170,9 +170,7 @@ def test_a_record_without_rendering_has_the_advice_to_check(
     effective: Any, written: Written
 ) -> None:
     add(written, effective, running=40)
-    assert (
-        "if the training rows have an end token: `tui-loop check`" in written.one(ending).otherwise
-    )
+    assert "if the end token is trained on; `tui-loop check`" in written.one(ending).otherwise
     names = [each.name for each in diagnosed(written).suggestions]
     assert "no_end_token/end_token" in names
     assert "no_end_token/train_longer" not in names
@@ -218,5 +216,5 @@ def test_a_template_of_the_user_is_corrected(written: Written) -> None:
 def test_rows_without_a_template_need_an_end_of_sequence_token(written: Written) -> None:
     endless = {**PAIRS, "rendering": {"stop_tokens": [], "rows_with": {"no_stop": 100}}}
     assert suggested(written, endless) == [
-        "set training.eos_token to a token of the model that ends a text"
+        "set training.eos_token to the model's token for the end of a text"
     ]

@@ -271,7 +271,7 @@ def test_few_rows_that_were_memorized_are_a_warning(written: Written) -> None:
     written.add(answered(HELD, range(60)), train=train, measured=memorized(train), audit=True)
     one = written.one(few_rows)
     assert one.severity == "warning"
-    assert one.message.startswith("there are only 30 different training rows: the model memorizes")
+    assert one.message.startswith("there are only 30 distinct training rows: the model memorizes")
     assert one.figures == {"rows": 30, "train_rows": 30}
 
 
@@ -291,7 +291,7 @@ def test_repeated_rows_count_once(written: Written) -> None:
     train = rows_of([(row.prompt, row.reference) for row in TRAIN[:30]] * 10)
     written.add(answered(HELD, range(60)), train=train, measured=memorized(train), audit=True)
     one = written.one(few_rows)
-    assert "only 30 different training rows (300 with repeats)" in one.message
+    assert "only 30 distinct training rows (300 with repeats)" in one.message
     assert one.figures == {"rows": 30, "train_rows": 300}
 
 

@@ -202,7 +202,7 @@ def try_out(
     ("loss", "outcome", "said"),
     [
         (0.01, "rows", "can learn rows with these settings, so the cause is in the rows"),
-        (2.5, "settings", "Even these were not learned, so the cause is in the settings"),
+        (2.5, "settings", "Even these rows were not learned, so the cause is in the settings"),
     ],
 )
 def test_a_few_rows_that_are_learned_or_not(
@@ -215,7 +215,7 @@ def test_a_few_rows_that_are_learned_or_not(
     assert one.figures == {"experiment": "overfit_few", "outcome": outcome, "parent": 1}
     assert one.iterations == (1,)
     assert one.message.startswith(
-        "experiment on iteration 1: a few rows, trained on many times, end at a loss"
+        "experiment on iteration 1: trained many times on a few rows, the model reaches loss"
     )
     assert said in one.message
 

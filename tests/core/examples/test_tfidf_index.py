@@ -74,7 +74,10 @@ def test_of_one_label_the_nearest_is_told_apart_from_the_nearest_of_all() -> Non
 def test_an_input_that_was_trained_on_is_told_with_what_it_says() -> None:
     index = TrainingIndex(CARDS)
     told = index.answer("Please cancel my transfer.", "cancel").text
-    assert told == 'a training row has the same input (similarity 1.00); its label is "cancel", too'
+    assert (
+        told
+        == 'a training row has the same input (similarity 1.00); it has the same label, "cancel"'
+    )
     other = index.answer("Please cancel my transfer.", "arrival").text
     assert other.startswith(
         'a training row has the same input (similarity 1.00); its label is "cancel"; the nearest'

@@ -217,8 +217,8 @@ def test_the_best_share_what_others_had_otherwise() -> None:
     ]
     found = only(best_so_far(runs))
     assert found.sentence == (
-        "the best 3 configs of 6 tried on tiny all had learning_rate 1e-3; also tried: 1e-5, 1e-4, "
-        "1e-2 (probability by chance: 5%)"
+        "the best 3 configs of 6 tried on tiny all had learning_rate 1e-3 (5% likely by chance); "
+        "also tried: 1e-5, 1e-4, 1e-2"
     )
     assert (found.value, found.upper, found.count) == (1e-3, 1e-3, 3)
     assert found.iterations == ("intents/1", "intents/2", "intents/3")

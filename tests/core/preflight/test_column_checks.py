@@ -150,7 +150,7 @@ def test_preference_data_says_what_is_trained_on_and_what_is_not(
 ) -> None:
     rows = [{"prompt": f"p{n}", "chosen": "yes", "rejected": "no"} for n in range(24)]
     write_lines("train.jsonl", rows)
-    message = "preference data: chosen is trained on, and rejected is not used"
+    message = "preference data: training uses column chosen, not rejected"
     assert said(found(tmp_path)) == [("warning", "preference_data", message, 24)]
 
 
@@ -159,7 +159,7 @@ def test_answers_that_are_left_out_are_counted_for_each_file(
 ) -> None:
     write_lines("train.jsonl", pairs(24, label=lambda n: n % 4 > 0))
     write_lines("eval.jsonl", pairs(8, label=lambda n: n > 0))
-    where = "because label is false"
+    where = "because column label is false"
     assert said(found(tmp_path)) == [
         (
             "warning",

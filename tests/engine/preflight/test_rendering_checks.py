@@ -203,7 +203,7 @@ def test_a_generation_prompt_that_was_not_trained_is_a_warning(check: Check) -> 
     assert (warned.severity, warned.count) == ("warning", 3)
     assert warned.message == (
         "3 of 3 training rows (100%) start the answer differently from the chat template's "
-        "generation prompt; evaluation starts as in training, but other programs may not"
+        "generation prompt; evaluation starts answers as in training, but other programs may not"
     )
     [one] = [
         each.message
@@ -232,7 +232,10 @@ def test_rows_without_a_template_lack_an_end_where_there_is_no_end_of_sequence(
 ) -> None:
     endless = model(None, eos=None)
     found = check(endless, PAIRS, ends="<|turn|>")
-    assert found["no_stop"].hint == "--set training.eos_token=TOKEN with a token that ends a text"
+    assert (
+        found["no_stop"].hint
+        == "--set training.eos_token=TOKEN, the model's token for the end of a text"
+    )
     ended = check(endless, PAIRS, "training.eos_token='<|close|>'", ends="<|turn|>")
     assert "no_stop" not in ended
 
@@ -242,14 +245,14 @@ def test_a_prompt_that_would_merge_with_its_answer_is_a_warning(check: Check) ->
     warned = check(model(None), cut)["merged"]
     assert (warned.severity, warned.count) == ("warning", 1)
     assert warned.message == (
-        "1 of 3 training rows (33%) would have a token across the end of the prompt and the start "
-        "of the answer; the token is split there, as in generation"
+        "1 of 3 training rows (33%) would have a token that spans the end of the prompt and the "
+        "start of the answer; the token is split there, as in generation"
     )
     assert [row.line for row in warned.rows] == [1]
     setting = warned.hint.partition("--set ")[2]
     assert "merged" not in check(model(None), cut, setting)
     blank = check(model(None), cut, "data.prompt_template='{prompt} Answer: '")["merged"]
-    assert blank.message.startswith("1 of 3 training rows (33%) would have a token across")
+    assert blank.message.startswith("1 of 3 training rows (33%) would have a token that spans")
     assert (
         blank.hint == "end data.prompt_template with a colon or a newline, without a space after it"
     )
@@ -262,8 +265,8 @@ def test_a_generation_prompt_that_would_merge_is_one_for_the_template(check: Che
     boats = chat("What lies there?", "boats, two of them.")
     warned = check(model(ended), [*CHATS, boats, boats])["merged"]
     assert warned.message == (
-        "2 of 5 training rows (40%) would have a token across the end of the prompt and the start "
-        "of the answer; the token is split there, as in generation"
+        "2 of 5 training rows (40%) would have a token that spans the end of the prompt and the "
+        "start of the answer; the token is split there, as in generation"
     )
     assert warned.hint.startswith("--set data.chat_template=FILE with your own template whose")
 

@@ -379,7 +379,7 @@ def test_points_at_or_below_zero_are_counted_beside_a_log_chart() -> None:
         host.chart.show(a_run(metrics=points([1.0, 0.0, -1.0, 0.1]), evaluations=()))
         host.chart.action_toggle_log()
         await pilot.pause()
-        assert "2 at or below 0 not on the log scale" in host.text()[-1]
+        assert "not on the log scale: 2 at or below 0" in host.text()[-1]
 
     on_screen(steps)
 

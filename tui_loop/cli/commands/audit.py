@@ -343,7 +343,7 @@ def _exchange(exchange: Exchange | None) -> Iterator[str]:
     verdict = "look swapped" if exchange.looks_exchanged else "do not look swapped"
     yield (
         f"training prompts and references {verdict}: divergence from evaluation "
-        f"{exchange.straight:.3f} bits, {exchange.exchanged:.3f} bits if swapped"
+        f"{exchange.straight:.3f} bits as they are, {exchange.exchanged:.3f} bits swapped"
     )
     if (found := exchange.prompts_as_references).count:
         yield f"equal to an evaluation reference: {_of(found, 'training prompts')}"

@@ -24,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--hours",
         type=float,
         metavar="H",
-        help="start no run that is expected to end after H hours from now",
+        help="start no run that is expected to end more than H hours from now",
     )
     parser.add_argument(
         "--source",

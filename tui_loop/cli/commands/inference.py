@@ -251,12 +251,13 @@ def _retry_record(
 
 SUBCOMMANDS = {
     "ask": Command(
-        "compare the answers of an iteration, its parent and the base to a prompt; record nothing",
+        "compare the answers of an iteration, its parent and the base to a prompt; nothing is "
+        "recorded",
         _add_ask,
         _run_ask,
     ),
     "retry": Command(
-        "generate outputs of failed examples again with different settings; change no record",
+        "generate outputs of failed examples again with different settings; records stay unchanged",
         _add_retry,
         _run_retry,
     ),

@@ -26,7 +26,8 @@ from tui_loop.core.stats import Interval
 from tui_loop.core.text import figures
 
 HELP = (
-    "show score and loss per iteration with intervals, and which repeat would settle a comparison"
+    "show score and loss per iteration with intervals, and which further runs would settle a "
+    "comparison"
 )
 
 MAX_STRIP_WIDTH, MIN_STRIP_WIDTH = 30, 9

@@ -17,7 +17,7 @@ from tui_loop.core.record.structs import Example
 from tui_loop.core.scoring import Scorer
 from tui_loop.core.text import figures
 
-HELP = "score the recorded outputs with a different metric; change no record"
+HELP = "score the recorded outputs with a different metric; records stay unchanged"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -416,7 +416,7 @@ def _loss_notices(old: Outcomes, new: Outcomes, shared: Paired, compared: int) -
     if unlike:
         notices.append(f"{counted(unlike, 'example')} left out of the loss: token counts differ")
     if lacking and not all(map(math.isnan, chain(old.losses, new.losses))):
-        notices.append(f"{counted(lacking, 'example')} left out of the loss: not finite in both")
+        notices.append(f"{counted(lacking, 'example')} left out: loss not finite in one or both")
     return notices
 
 

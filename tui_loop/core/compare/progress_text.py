@@ -97,7 +97,7 @@ def otherwise_words(progress: Progress) -> str:
     texts = [
         f"not comparable, since evaluated differently from the newest iteration: {listed}"
     ] * bool(listed)
-    texts += [f"eval loss not comparable, since computed over different tokens: {tokens}"] * bool(
+    texts += [f"eval loss of {tokens} not comparable, since computed over different tokens"] * bool(
         tokens
     )
     return "; ".join(texts)

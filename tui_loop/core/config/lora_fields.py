@@ -23,13 +23,13 @@ OWNED_LORA_FIELDS: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("layer_replication", "kasa_config"),
-        "this changes the base model, so the saved adapter would not fit the original base model",
+        "the setting changes the base model, so the saved adapter would not fit the original one",
     ),
     "arrow_config": "a run trains only one adapter",
     "alora_invocation_tokens": "evaluation needs an adapter that is active for every token",
     **dict.fromkeys(
         ("eva_config", "corda_config", "lora_ga_config", "loftq_config"),
-        "lora.init_lora_weights does not support that initialization",
+        "only the initializations of lora.init_lora_weights are supported",
     ),
 }
 """LoraConfig fields that the program sets itself or cannot evaluate, with the hint for users."""

@@ -114,7 +114,7 @@ class Data(Group, frozen=True, kw_only=True):
     prompt_template: Annotated[
         str | None,
         about(
-            "Text around each prompt, with {prompt} in its place, e.g. "
+            "Text around each prompt, which is inserted at {prompt}, e.g. "
             "'Message: {prompt}\\nIntent:'."
         ),
     ] = None
@@ -134,11 +134,11 @@ class Data(Group, frozen=True, kw_only=True):
     ] = "assistant"
     max_train_rows: Annotated[
         Count | None,
-        about("Maximum number of training rows: a seeded random sample, in file order."),
+        about("Maximum number of training rows; sampled by seed, kept in file order."),
     ] = None
     max_eval_rows: Annotated[
         Count | None,
-        about("Maximum number of held-out rows: a seeded random sample, in file order."),
+        about("Maximum number of held-out rows; sampled by seed, kept in file order."),
     ] = None
     stopping_strategy: Annotated[
         Literal["first_exhausted", "all_exhausted"],
@@ -196,7 +196,7 @@ class Lora(Group, frozen=True, kw_only=True):
     ] = "all-linear"
     bias: Annotated[
         Literal["none", "all", "lora_only"],
-        about("Biases that are trained as well: none, all, or those of layers with an adapter."),
+        about("Biases to train: none, all, or only those of layers with an adapter."),
     ] = "none"
     use_rslora: Annotated[
         bool, about("Scale the update by alpha / sqrt(r) (rank-stabilised LoRA).")
@@ -329,7 +329,7 @@ class Evaluation(Group, frozen=True, kw_only=True):
     ] = None
     pattern: Annotated[
         str | None,
-        about("Regular expression for metric regex; unset: each reference is used as one."),
+        about("Regular expression for metric regex; unset: each reference is the pattern."),
     ] = None
     pass_score: Annotated[
         Unit | None, about("An example passes at or above this score; unset: the metric's default.")

@@ -102,8 +102,8 @@ OWNED_TRAINING_FIELDS: dict[str, str] = {
         ("deepspeed", "fsdp", "fsdp_config", "parallelism_config", "accelerator_config"),
         "a run uses a single process; see run.device",
     ),
-    "auto_find_batch_size": "a run that is out of memory lowers "
-    "training.per_device_train_batch_size and keeps the effective batch size",
+    "auto_find_batch_size": "when memory runs out, a run already lowers "
+    "training.per_device_train_batch_size; the effective batch size stays the same",
     "pad_token": "the padding token of the tokenizer is used",
 }
 """SFTConfig fields that the program sets itself, with what to set instead."""

@@ -80,7 +80,7 @@ def _contradictions(config: Config) -> list[str]:
     training = config.training
     never_evaluates = training.eval_steps == 0
     rules = {
-        "training.keep: best needs evaluations during the run, but eval_steps is 0": (
+        "training.keep: the value best needs evaluations during the run, but eval_steps is 0": (
             training.keep == "best" and never_evaluates
         ),
         "training.early_stopping_patience: needs evaluations, but eval_steps is 0": (
@@ -119,7 +119,7 @@ def _lora_rules(config: Config) -> dict[str, bool]:
     changes = changes_base(lora.init_lora_weights)
     named = f"{INIT}: {lora.init_lora_weights}"
     return {
-        "lora.layers_to_transform: lora.target_modules must be all-linear or a list of names": (
+        "lora.layers_to_transform: needs all-linear or a list of names in lora.target_modules": (
             lora.layers_to_transform is not None and not names_layers
         ),
         "lora.layers_pattern: needs lora.layers_to_transform": (
@@ -134,7 +134,7 @@ def _lora_rules(config: Config) -> dict[str, bool]:
         ),
         f"{named} does not work with lora.use_dora": changes and lora.use_dora,
         f"{named} needs an even lora.r": lora.init_lora_weights == "orthogonal" and lora.r % 2 == 1,
-        "lora.lora_bias: lora.init_lora_weights must be true or false": (
+        "lora.lora_bias: needs true or false in lora.init_lora_weights": (
             bool(other.get("lora_bias")) and not isinstance(lora.init_lora_weights, bool)
         ),
         "lora.lora_bias: does not work with lora.use_dora": (

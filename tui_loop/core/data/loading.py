@@ -222,7 +222,7 @@ def _columns_not_used(
             f"name the columns of a source: --set data.train.{name}.columns.ROLE=COLUMN",
         )
     return [
-        f"{parts[name].path}: has no column {column!r} (data.columns), so its own columns are used"
+        f"{parts[name].path}: has no column {column!r} (data.columns), so the columns are detected"
         for name, column in lacking.items()
     ]
 

@@ -201,8 +201,8 @@ def _chosen_columns(
     hinted = {"prompt": suggested_prompt(rows, names) or placeholder("prompt")}
     hinted["completion"] = chosen
     raise BadInput(
-        f"{what}. Name the prompt column to train on {one_line(chosen, 40)}; "
-        f"{one_line(rejected, 40)} is not used. The columns are {described(rows, names)}",
+        f"{what}. Name the prompt column: training uses {one_line(chosen, 40)!r}, not "
+        f"{one_line(rejected, 40)!r}. The columns are {described(rows, names)}",
         flags(hinted if others else {"text": chosen}),
     )
 

@@ -61,8 +61,8 @@ def mark_of(raws: Sequence[RawRow], names: Sequence[str], mapping: Mapping) -> s
 def none_good(mark: str, where: str) -> BadInput:
     """Returns the error for a file in which every answer is marked as bad."""
     return BadInput(
-        f"{where}: {one_line(mark, 40)!r} is false in every row, and answers marked false are not "
-        "trained on",
+        f"{where}: column {one_line(mark, 40)!r} is false in every row, and answers marked false "
+        "are not trained on",
         f"add rows where {one_line(mark, 40)} is true, or remove the column",
     )
 

@@ -160,7 +160,8 @@ def _check_turns(field: str, value: Any, *, is_key: bool) -> None:
     if not is_known:
         raise BadInput(
             f"{field}: turns with {one_line(str(value), 40)!r} are not supported",
-            "rename it in the data: keys are role and content, roles are user and assistant",
+            "rename that key or role in the data: keys are role and content, roles are user and "
+            "assistant",
         )
 
 

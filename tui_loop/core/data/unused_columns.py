@@ -58,7 +58,9 @@ _OF_TURNS = {
     "name": "the name of the speaker is dropped",
 }
 _OF_PARTS = dict.fromkeys(TRAINING_KEYS, "the part is trained on like the rest of its turn")
-TEXT_LABEL = "the texts are trained on without the label; with metric label, it becomes the answer"
+TEXT_LABEL = (
+    "the texts are trained on without the label; with metric label, the label becomes the answer"
+)
 
 MEANINGFUL = frozenset(_OF_COLUMNS)
 """Names of columns whose loss changes what a row means."""

@@ -201,8 +201,8 @@ def annotate(folder: IterationFolder, example: Example, kind: Kind, note: str = 
     output = redacted(example.output or "") if kind == "accepted" else None
     if kind == "accepted" and example.output is None:
         raise BadInput(
-            f"{folder} has no output of example {example.id} to accept",
-            "only evaluations that generate text record outputs",
+            f"{folder}: example {example.id} has no output to accept",
+            "outputs are recorded only if text is generated",
         )
     if output is not None and len(output) > OUTPUT_BYTES:
         raise BadInput(

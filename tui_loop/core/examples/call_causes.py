@@ -46,7 +46,7 @@ def _broken(comparison: OutputComparison) -> CauseEvidence:
 
 def _no_call(comparison: OutputComparison, reference: ParsedOutput) -> str:
     wanted = _names(call.name for call in reference.calls)
-    return f"no call in the output, the reference calls {wanted}: {quoted(comparison.output)}"
+    return f"no call in the output; the reference calls {wanted}: {quoted(comparison.output)}"
 
 
 def _starts_right(output: ParsedOutput, reference: ParsedOutput) -> bool:
@@ -75,7 +75,7 @@ def _wrong_tool(
         return None
     calls = count(len(reference.calls), "call")
     if not reference.calls:
-        text = f"calls {_names(extra)}, the reference has no call"
+        text = f"calls {_names(extra)}; the reference has no call"
     elif extra and missing:
         text = f"calls {_names(extra)} instead of {_names(missing)}"
     elif missing:

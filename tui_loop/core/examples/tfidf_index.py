@@ -161,9 +161,9 @@ class TrainingIndex:
             message = f"a training row has the same input (similarity {best.similarity:.2f})"
         if not self.has_labels:
             return message
-        message += f"; its label is {_named(best.row.reference)}"
         if normalised(best.row.reference) == normalised(reference):
-            return f"{message}, too"
+            return f"{message}; it has the same label, {_named(best.row.reference)}"
+        message += f"; its label is {_named(best.row.reference)}"
         if same is None:
             return f"{message}; no row labelled {_named(reference)} shares a word with this input"
         return (

@@ -271,8 +271,8 @@ def _shared_pattern(name: str, best: list[list[Trial]], rest: list[list[Trial]])
         base=first.base,
         is_lora=first.is_lora,
         sentence=(
-            f"{whose} of {where} on {base_words(first)} {all_had} {label} {had}; also tried: "
-            f"{tried} (probability by chance: {100 * chance:.0f}%)"
+            f"{whose} of {where} on {base_words(first)} {all_had} {label} {had} "
+            f"({100 * chance:.0f}% likely by chance); also tried: {tried}"
         ),
         short=f"the best {f'{count} of {total}' if count > 1 else f'of {total}'} configs had {had}",
         count=count,

@@ -35,7 +35,7 @@ _MARKER = re.compile(
 )
 """The markers that begin a turn in common chat templates."""
 
-_WRITE = "add its content to the prompts or turns, or remove it if it is not needed"
+_WRITE = "add this content to the prompts or turns, or remove it if it is not needed"
 
 
 def column_findings(data: LoadedData) -> list[CheckResult]:
@@ -53,8 +53,8 @@ def column_findings(data: LoadedData) -> list[CheckResult]:
             findings.append(
                 warning(
                     CheckKind.PREFERENCE_DATA,
-                    f"preference data: {one_line(chosen, NAME_LENGTH)} is trained on, and "
-                    f"{one_line(rejected, NAME_LENGTH)} is not used",
+                    f"preference data: training uses column {one_line(chosen, NAME_LENGTH)}, not "
+                    f"{one_line(rejected, NAME_LENGTH)}",
                     "to learn from rejected answers too, use a tool with preference training (DPO)",
                     count=_count(places),
                 )
@@ -64,7 +64,7 @@ def column_findings(data: LoadedData) -> list[CheckResult]:
                 info(
                     CheckKind.UNUSED_COLUMNS,
                     f"{one_line(name, NAME_LENGTH)} is not used: it has the same information as "
-                    f"the answer, {one_line(same, NAME_LENGTH)}",
+                    f"the answer column, {one_line(same, NAME_LENGTH)}",
                     f"to train on {name} instead: --set data.columns.completion={name}",
                 )
             )
@@ -139,7 +139,7 @@ def _left_out(data: LoadedData) -> Iterator[CheckResult]:
                 CheckKind.PREFERENCE_DATA,
                 f"preference data: {use.left_out:,} of {counted(total, _of(split, 'row', data))} "
                 f"{'is' if use.left_out == 1 else 'are'} left out because "
-                f"{one_line(use.mark or '', NAME_LENGTH)} is false",
+                f"column {one_line(use.mark or '', NAME_LENGTH)} is false",
                 "remove the column if it does not mark good answers",
                 count=use.left_out,
             )
@@ -214,7 +214,7 @@ def _rendered(data: LoadedData) -> Iterator[CheckResult]:
             CheckKind.RENDERED_TEXT,
             f"{of_all(count, sum(map(len, parts.values())), 'rows')} "
             f"{'contains' if count == 1 else 'contain'} a rendered chat template ({marker[0]}): "
-            "user turns are trained on too",
+            "user turns are also trained on",
             "give the rows as messages: the model's template is then applied, and only assistant "
             "turns are trained on",
             count=count,

@@ -44,7 +44,7 @@ def leaked_rows(data: LoadedData) -> list[CheckResult]:
         findings.append(
             info(
                 CheckKind.LEAKAGE_NEAR,
-                "too many inputs share the same few words: near duplicates were searched "
+                "too many inputs share the same few words: near duplicates were searched for "
                 f"only in the first {overlap.searched:,} training rows",
             )
         )
@@ -86,7 +86,7 @@ def _finding(
         kind,
         f"{of_all(count, total, f'{NAMES[split]} rows')} {verb} {near}the same input as a "
         "training row",
-        "remove them from the training data: rows that were trained on measure memory, not "
+        "remove these inputs from the training data: rows seen in training measure memory, not "
         "generalization",
         count=count,
         rows=rows,

@@ -196,8 +196,8 @@ def _leaking_rows(config: Config) -> Iterator[CheckResult]:
     if config.training.packing and config.other.get("packing_strategy") == "wrapped":
         yield warning(
             CheckKind.CONFIG,
-            "training.packing_strategy: wrapped cuts rows where a sequence is full, and lets a row "
-            "attend to the rows before it",
+            "training.packing_strategy = wrapped cuts rows where a sequence is full, and lets a "
+            "row attend to the rows before it",
             "--set training.packing_strategy=bfd_split",
             field="training.packing_strategy",
         )

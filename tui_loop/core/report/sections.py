@@ -305,7 +305,7 @@ def _failures(found: FailureSummary) -> list[Block]:
     if found.unread:
         return [Paragraph(f"The examples cannot be read: {one_line(found.unread)}", "bad")]
     if not found.total:
-        return [Paragraph("There are no scores, because the metric is none.")]
+        return [Paragraph("There are no scores, because evaluation.metric is none.")]
     blocks: list[Block] = [Paragraph(f"{found.failed} of {found.total} examples fail.")]
     if found.judged:
         blocks.append(Paragraph(f"With annotations applied: {found.judged}."))

@@ -83,7 +83,7 @@ def create_fresh_split(
             raise BadInput(f"--seed {number}: this split is already in use", f"--seed {number + 1}")
         fresh = _without_weights(draft.with_value("data.split_seed", number).with_why(reason))
         old_seed = config.data.split_seed
-        text = f"data.split_seed {old_seed} → {number}: splits off different evaluation rows"
+        text = f"data.split_seed {old_seed} → {number}: holds out different rows for evaluation"
         held = load_data(fresh.config, loop.root, read, refused={}).eval
         warning = few_eval_rows(len(held))
         return FreshSplit(write_draft(loop, fresh), None, None, (text,), warning)

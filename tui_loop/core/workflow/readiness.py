@@ -327,7 +327,7 @@ def _holdout(
         return Item(HOLDOUT, title, "open", text, todo, numbers)
     if agreement.agrees:
         return Item(HOLDOUT, title, "met", text, "", numbers)
-    todo = "the loop was tuned on the eval set: add training data, or draw a new eval set: "
+    todo = "tuning may have overfitted the eval set: add training data, or draw a new eval set: "
     todo += command("fresh", loop.name)
     return Item(HOLDOUT, title, "not met", text, todo, numbers)
 

@@ -166,9 +166,9 @@ def _flaws(masker: LossMasker, rows: Sequence[tuple[Row, MaskedTokens]]) -> list
 def _flaw_texts(masker: LossMasker) -> dict[Flaw, _FlawText]:
     """Returns the texts on each flaw, in the order of the results."""
     no_stop = "an answer without an end token, so the model does not learn to stop"
-    merged = "a token across the end of the prompt and the start of the answer"
+    merged = "a token that spans the end of the prompt and the start of the answer"
     prompt = "the answer differently from the chat template's generation prompt"
-    from_here = "evaluation starts as in training, but other programs may not"
+    from_here = "evaluation starts answers as in training, but other programs may not"
     return {
         "dropped": _FlawText(
             CheckKind.DROPPED,
@@ -196,7 +196,7 @@ def _flaw_texts(masker: LossMasker) -> dict[Flaw, _FlawText]:
 
 def _stop_hint(masker: LossMasker) -> str:
     if masker.renderer.template is None:
-        return "--set training.eos_token=TOKEN with a token that ends a text"
+        return "--set training.eos_token=TOKEN, the model's token for the end of a text"
     return f"{_OWN_TEMPLATE}, or --set evaluation.stop with the text that ends an answer"
 
 

@@ -32,7 +32,7 @@ def check_schedule(config: Config) -> Iterator[CheckResult]:
     unknown = [name for name in given if name not in known]
     if unknown:
         guess = did_you_mean(unknown[0], list(known))
-        takes = f"its parameters are {', '.join(known)}" if known else "it has none"
+        takes = f"its parameters are {', '.join(known)}" if known else "this schedule has none"
         yield error(
             CheckKind.CONFIG,
             f"{FIELD}: schedule {kind} has no parameter {', '.join(unknown)}{guess}; {takes}",

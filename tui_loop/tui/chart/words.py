@@ -139,7 +139,7 @@ def figures(
     """
     parts = _latest(curves, metric) if step is None else _at(curves, metric, axis, step)
     if not_on_log:
-        parts.append(f"{not_on_log} at or below 0 not on the log scale")
+        parts.append(f"not on the log scale: {not_on_log} at or below 0")
     return parts
 
 

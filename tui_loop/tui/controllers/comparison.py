@@ -162,7 +162,7 @@ class ProgressController:
         async with self._queue.turn:
             added, count = await self._context.in_thread(work)
         what = f"Queued {counted(added, 'replicate')}" if added else "They are queued already"
-        self._context.notify(f"{what}: {waiting_words(count)}. {{loop.queue}} shows the queue.")
+        self._context.notify(f"{what}; {waiting_words(count)}. {{loop.queue}} shows the queue.")
 
     def _replicates(self, pair: Pair) -> list[QueuedDraft]:
         runs = pair.reach.runs if pair.reach is not None else None

@@ -30,7 +30,7 @@ NOTHING_TRAINED = "Nothing has been trained yet. {run.start} runs the draft."
 
 UNMEASURED = {
     True: "the base model has no training rows; select an iteration that was trained",
-    False: "{run.start} runs the draft, which measures them (evaluation.train_rows)",
+    False: "{run.start} runs the draft, which measures these losses (evaluation.train_rows)",
 }
 """What to do where no loss was measured: of the base, of an older iteration."""
 

@@ -63,7 +63,12 @@ class IterationsController:
         why = await context.wait_for(
             InputDialog(
                 f"Why was {iteration.number} run?",
-                [[(flat(iteration.title), ""), ("  The record keeps the first reason.", "muted")]],
+                [
+                    [
+                        (flat(iteration.title), ""),
+                        ("  The original reason stays in the record.", "muted"),
+                    ]
+                ],
                 "why",
                 does="saves the reason",
                 value=iteration.decision,

@@ -79,8 +79,8 @@ class LoopController:
 
         context = self._context
         number, missing = await context.in_thread(self._last_and_missing, selected)
-        which = "the selected iteration" if selected else "the best iteration"
-        ends = f"Its last iteration is {number}, {which}. " if number is not None else ""
+        which = "the selected one" if selected else "the best one"
+        ends = f"Its final iteration is {number}, {which}. " if number is not None else ""
         lines: list[list[Span]] = [[(f"{ends}A closed loop starts no new runs.", "muted")]]
         if missing:
             lines.append([("! Not ready: ", "warn"), (flat("; ".join(missing), 400), "")])

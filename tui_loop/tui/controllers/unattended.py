@@ -112,7 +112,7 @@ class QueueController:
             context.notify("This draft is no longer in the queue.")
             return
         if kept is not None:
-            context.notify("The draft that was here took its place in the queue.")
+            context.notify("Your previous draft is now in the queue, at the same place.")
         await self._drafts.save(loaded)
         self._drafts.show()
 

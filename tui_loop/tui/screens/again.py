@@ -188,8 +188,8 @@ class AgainScreen(RowsScreen):
 def sum_of(retried: Sequence[Retried]) -> str:
     """Returns how many pass now, by recorded outcome."""
     groups = [
-        (True, "that passed", "still do"),
-        (None, "without an outcome", "pass now"),
+        (True, "passed ones", "still pass"),
+        (None, "without an outcome", "now pass"),
     ]
     failed = [each for each in retried if each.example.passed is False]
     others = [
@@ -198,8 +198,8 @@ def sum_of(retried: Sequence[Retried]) -> str:
         if (these := [each for each in retried if each.example.passed is was])
     ]
     if not others:
-        return f"{passing(failed):,} of {len(failed):,} pass now"
-    parts = [f"{passing(failed):,} of {len(failed):,} that failed pass now"] if failed else []
+        return f"{passing(failed):,} of {len(failed):,} now pass"
+    parts = [f"{passing(failed):,} of {len(failed):,} failed ones now pass"] if failed else []
     parts += [f"{passing(these):,} of {len(these):,} {which} {do}" for these, which, do in others]
     return "; ".join(parts)
 

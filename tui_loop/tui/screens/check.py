@@ -186,7 +186,7 @@ def row_lines(row: TrainedRow) -> list[list[Span]]:
     if row.cut:
         head += f"; {row.cut} are cut at training.max_length"
     lines: list[list[Span]] = [
-        [(head, "strong"), ("   [in brackets]: seen, but not trained on", "muted")],
+        [(head, "strong"), ("   [in brackets]: context, not trained on", "muted")],
         [],
     ]
     special = set(row.special)

@@ -45,7 +45,7 @@ def contrast_lines(contrast: Contrast) -> Lines:
     result = contrast.comparison
     lines: Lines = [[("note: ", "warn"), (each, "")] for each in result.notices]
     lines += [*_claim(result), []]
-    same = "no difference" + (": 0 is the base model, before any training" if not result.a else "")
+    same = "no difference" if result.a else "no config to compare: 0 is the untrained base model"
     lines += _table("config", result, _config(result), same)
     lines += [[], *_table("metric", result, _metrics(result), "no metric was recorded"), []]
     return lines + _causes(contrast)

@@ -98,7 +98,7 @@ class ProgressList(RowList):
         self._losses = scale_of((each.loss for each in progress.points), may_be_log=True)
         self.rows = [*progress.points]
         if progress.pairs:
-            self.rows += ["the best so far against", *progress.pairs]
+            self.rows += ["the best so far, compared with", *progress.pairs]
         self.rows_changed(at)
 
     def head(self, width: int) -> list[Span] | None:

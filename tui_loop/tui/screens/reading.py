@@ -69,7 +69,7 @@ WIDTH, KEYS = 75, 20
 SIGNS: tuple[tuple[str, str], ...] = (
     ("better, worse", "of a change: replicates of both configs confirm it"),
     ("better? no diff?", "consistent with a change; one run cannot rule out noise"),
-    ("✓ ✗ ≈", "of a prediction: as expected or confirmed, against it, too close to call"),
+    ("✓ ✗ ≈", "of a prediction: right, wrong, too close to call"),
     ("● ◐ ○", "of a finding: alarm, warning, note"),
     ("+21 ±15", "difference of scores in points, with half its 95% interval"),
     ("• !", "a field that differs from the parent, a field with a problem"),

@@ -153,9 +153,7 @@ class ReadyScreen(RowsScreen):
 
     def action_evaluate_holdout(self) -> None:
         if self.is_evaluating:
-            self.notify(
-                "The evaluation is running. {app.back} ends it, and this use is not counted."
-            )
+            self.notify("The evaluation is running. {app.back} ends it without counting a use.")
         elif self.found is not None and self.found.is_in_progress:
             self.notify(f"{self.number} is still running. Evaluate the holdout when it has ended.")
         elif self.found is not None:

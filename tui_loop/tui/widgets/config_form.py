@@ -369,5 +369,5 @@ def _derived(name: str, draft: Draft) -> str:
     if is_scaled and isinstance(rank, int) and rank > 0 and isinstance(alpha, (int, float)):
         return f"scale {alpha / (rank**0.5 if lora.get('use_rslora') else rank):.3g}"
     if name == "training.num_train_epochs" and training.get("max_steps"):
-        return f"max_steps is set to {training['max_steps']} and overrides it"
+        return f"max_steps is set to {training['max_steps']} and overrides this field"
     return ""

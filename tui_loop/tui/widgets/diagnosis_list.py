@@ -182,12 +182,12 @@ def why_nothing(iteration: Iteration | None) -> tuple[str, ...]:
         )
     if number == 0:
         return (
-            "No diagnosis: 0 is the base model, before any training.",
+            "No diagnosis: 0 is the untrained base model.",
             "The iterations are compared with it. {diagnosis.following} shows the next one.",
         )
     return (
         f"No findings in {number}.",
-        "There are no suggestions either. Read its failures next: press {app.back}, then "
+        "There are no suggestions either. Read the failures next: press {app.back}, then "
         "{pane.failures}.",
     )
 

@@ -294,7 +294,7 @@ def _why_none(snapshot: LoopSnapshot) -> list[str]:
             "{loop.previous} and {loop.following} show other iterations.",
         ]
     return [
-        "It was evaluated, but its examples.jsonl is not on this machine.",
+        "This iteration was evaluated, but its examples.jsonl is not on this machine.",
         "Restore the file, for example with git.",
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.highlighter import Highlighter
 from rich.text import Text
@@ -12,10 +13,14 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.widgets.input import Selection
 
-from tui_loop.core.examples.completion import Completion
 from tui_loop.tui.cells import sign_for_sign
 from tui_loop.tui.keys import bindings, with_keys
 from tui_loop.tui.services import services_of
+
+if TYPE_CHECKING:  # not imported before the first frame
+    from tui_loop.core.examples.completion import Completion
+
+    Complete = Callable[[str], Sequence[Completion]]
 
 
 class _Gate(Highlighter):
@@ -38,9 +43,6 @@ class TextInput(Input):
 
     def on_mount(self) -> None:
         self.placeholder = with_keys(self.placeholder, services_of(self).keys)
-
-
-Complete = Callable[[str], Sequence[Completion]]
 
 
 def _no_completions(_: str) -> Sequence[Completion]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from textual.containers import Vertical
@@ -13,11 +13,13 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tui_loop.core.errors import TuiLoopError
-from tui_loop.core.examples.completion import Completion
 from tui_loop.tui.cells import flat
 from tui_loop.tui.widgets.field import Field
 from tui_loop.tui.widgets.row_list import RowList
 from tui_loop.tui.widgets.search import Searchable
+
+if TYPE_CHECKING:  # not imported before the first frame
+    from tui_loop.core.examples.completion import Completion
 
 
 class Pane(Vertical):

@@ -84,7 +84,7 @@ class Workbench(Frame):
         self.loop, self.backend = loop, backend
         self.state = SelectionState(selected=number)
         self.snapshot: LoopSnapshot | None = None
-        self.is_zoomed = False
+        self.is_zoomed = self._is_show_due = False
         self._other_pane = "chart"
         self._wake = asyncio.Event()
         context = self.context = Context(self, self, loop, backend)
@@ -172,8 +172,21 @@ class Workbench(Frame):
             table = self.query_one(IterationTable)
             if table.count and table.key_of(table.cursor) != key:
                 table.rows_changed(key)
+            self._show_selection_soon()
+
+    def _show_selection_soon(self) -> None:
+        """Shows what is selected once the cursor is drawn, which must not wait for it."""
+        if not self.is_current:  # nothing is drawn below another screen
+            self._show_selection()
+        elif not self._is_show_due:
+            self._is_show_due = True
+            self.call_after_refresh(self._show_selection)
+
+    def _show_selection(self) -> None:
+        self._is_show_due = False
+        if not self.context.is_leaving():
             self._show_snapshot()
-        self.poll_now()
+            self.poll_now()
 
     def follow_unattended(self) -> None:
         """Lets the selection follow the runs of auto or the queue, until another is selected."""

@@ -160,7 +160,7 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
         if len(lists) > 1:
             raise BadInput(
                 f"{path}: the rows could be in any of {listed(lists)}",
-                "write the rows to use to a separate file, as [{...}, {...}]",
+                "put the rows into a separate file, as [{...}, {...}]",
             )
         [(name, value)] = lists.items()
         note = f"the rows are the list under {one_line(name, 40)!r}"
@@ -171,7 +171,7 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
         by_id = ({"id": name, **value} for name, value in members.items())
         rows = [RawRow(1, nans.without(row, 1)) for row in by_id]
         return FileContent(
-            {"": rows}, ("the rows are objects under their ids and have no line numbers",)
+            {"": rows}, ("each row is stored under its id; rows have no line numbers",)
         )
     plain = {name: _plain(value) for name, value in members.items()}
     kinds = {type(value) for value in plain.values()}
@@ -196,7 +196,7 @@ def _splits(path: Path, lists: Mapping[str, Numbered]) -> dict[str, str]:
         return {}
     if len(set(named.values())) < len(named):
         raise BadInput(
-            f"{path}: {listed(named)} name the same split", "write each to a separate file"
+            f"{path}: {listed(named)} name the same split", "put each list into a separate file"
         )
     return named
 

@@ -274,7 +274,7 @@ def larger_adapter(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
             SuggestionKind.RAISE_RANK,
             # alpha grows with the rank, so that the adapter's scale, alpha / r, stays the same.
             {"lora.r": rank, "lora.lora_alpha": lora.lora_alpha * rank / lora.r},
-            because="neither loss fell any further; a larger adapter may help"
+            because="training and eval loss no longer fell; a larger adapter may help"
             if finding.kind == FindingKind.PLATEAU
             else "the adapter is small, and the training loss stayed high",
             expects=gain(facts, 0.0, 0.3),

@@ -164,7 +164,7 @@ def end_of_text(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]
     yield make_suggestion(
         finding,
         SuggestionKind.END_TOKEN,
-        "set training.eos_token to a token of the model that ends a text",
+        "set training.eos_token to the model's token for the end of a text",
         because="the model has no end-of-sequence token, so nothing ends a training row",
         confidence="high",
         ground="without a chat template, only the end-of-sequence token ends a row",

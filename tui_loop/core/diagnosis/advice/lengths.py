@@ -117,8 +117,8 @@ def without_template(facts: IterationFacts, finding: Finding) -> Iterator[Sugges
         finding,
         SuggestionKind.NO_TEMPLATE,
         {"data.chat_template": "off"},
-        because="the chat template adds no end token to answers; without it, each row ends with "
-        f"{one_line(rendering.eos_token, _TOKEN_LENGTH)}",
+        because="the chat template adds no end token to answers; without a template, each row ends "
+        f"with {one_line(rendering.eos_token, _TOKEN_LENGTH)}",
         expects=gain(facts, 0.1, 0.9),
         confidence="medium",
         ground="the run counted the rows without an end token; the base model is evaluated again",
@@ -199,7 +199,7 @@ def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             },
             because="each pass processed one short row; the effective batch size stays the same",
             confidence="high",
-            ground="several short rows fit into memory; if not, the run splits the batch itself",
+            ground="several short rows should fit into memory; if not, the run splits the batch",
         )
     elif shares.get("is_cpu_bound"):
         yield from _larger_passes(facts, finding)

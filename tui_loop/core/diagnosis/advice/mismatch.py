@@ -36,7 +36,7 @@ _ADVICE: dict[str, tuple[SuggestionKind, str, str]] = {
     ),
     FindingKind.REFERENCES_DIFFER: (
         SuggestionKind.SAME_REFERENCES,
-        "use the same names, format and length in training and evaluation references",
+        "use the same labels, format and length in training and evaluation references",
         "the model answers like its training references, which the evaluation counts as wrong",
     ),
     FindingKind.PROMPTS_DIFFER: (
@@ -56,7 +56,7 @@ _ADVICE: dict[str, tuple[SuggestionKind, str, str]] = {
     ),
     FindingKind.UNBALANCED_LABELS: (
         SuggestionKind.BALANCE_LABELS,
-        "give each label about the same share of the training rows as of the evaluation rows",
+        "give each label about the same share in the training rows as in the evaluation rows",
         "where the model is unsure, it predicts the most common label",
     ),
     FindingKind.UNWANTED_REFERENCES: (
@@ -72,7 +72,7 @@ _ADVICE: dict[str, tuple[SuggestionKind, str, str]] = {
     FindingKind.CONFUSED_LABELS: (
         SuggestionKind.MEND_LABELS,
         "compare training rows and evaluation rows of both labels, and correct the wrong ones",
-        "the model predicts what its training rows say, so some labels are probably wrong",
+        "the model reproduces its training labels, so some labels are probably wrong",
     ),
 }
 """What to do with the rows, and why, by kind of finding."""
@@ -124,7 +124,7 @@ def more_different_rows(facts: IterationFacts, finding: Finding) -> Iterator[Sug
     yield make_suggestion(
         finding,
         SuggestionKind.MORE_DATA,
-        "train on a few hundred different rows of the same kind",
+        "train on a few hundred distinct rows of this kind",
         because="so few rows do not cover the task",
         expects=gain(facts, 0.05, 0.7),
         confidence="medium",
@@ -187,7 +187,7 @@ def without_hints(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
         finding,
         SuggestionKind.REMOVE_HINTS,
         f"remove the reference from the {where} prompts",
-        because="the model learns to copy the answer from the prompt, and fails without it",
+        because="the model learns to copy answers from prompts, and fails where they are missing",
         expects=gain(facts, 0.2, 0.9) if side == "train" else None,
         confidence=_confidence(finding),
         ground=COUNTED,

@@ -70,8 +70,8 @@ def exchanged_columns(facts: IterationFacts) -> Iterator[Finding]:
         "alarm",
         "prompts and references of the training rows look exchanged: "
         f"{of_all(swapped.count, swapped.of, 'training prompts')} equal an evaluation reference. "
-        f"The words of training and evaluation differ by {exchange.straight:.2f} bits, and by only "
-        f"{exchange.exchanged:.2f} bits with the training columns exchanged",
+        "The words of training and evaluation match better with the training columns exchanged "
+        f"({exchange.straight:.2f} → {exchange.exchanged:.2f} bits apart)",
         {"straight": exchange.straight, "exchanged": exchange.exchanged, "rows": swapped.count},
     )
 
@@ -174,7 +174,8 @@ def answer_in_prompt(facts: IterationFacts) -> Iterator[Finding]:
             f"{rows}: evaluation prompts give the answer away, so the score means little",
             {**figures, "side": "eval"},
             examples=held.found.examples,
-            otherwise="extraction tasks have the answer in the prompt; then training should, too",
+            otherwise="extraction tasks have the answer in the prompt; training prompts should "
+            "have it, too",
         )
     else:
         yield Finding(

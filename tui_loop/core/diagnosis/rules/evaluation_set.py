@@ -88,8 +88,8 @@ def no_gain(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.PLATEAU,
         "warning",
-        f"{len(alike)} later configs ({_named(numbers)}) are no better than iteration "
-        f"{before.number} beyond noise, at best {text}. {_next_check(facts)}",
+        f"{len(alike)} later configs ({_named(numbers)}) are not better than iteration "
+        f"{before.number} by more than noise (at best {text}). {_next_check(facts)}",
         {"tries": len(alike), "best_before": before.number},
         iterations=(before.number, *numbers),
         otherwise=f"{over} cannot show a small gain; replicates or more held-out rows could",
@@ -118,7 +118,7 @@ def eval_overfit(facts: IterationFacts) -> Iterator[Finding]:
             f"{len(configs)} configs by their results on the same eval set",
             {"configs": len(configs), "best": look.iteration, "look": look.use},
             iterations=(look.iteration,),
-            otherwise="a holdout with a different kind of rows would differ anyway",
+            otherwise="on a holdout with a different kind of rows, the score differs anyway",
         )
         return
     if len(configs) < MANY_CONFIGS or score is None or not total:
@@ -219,9 +219,7 @@ def _next_check(facts: IterationFacts) -> str:
             "The training loss was still falling: try more data or more regularization next, not "
             "more steps"
         )
-    return (
-        "The training loss no longer falls either: read the failures instead of changing settings"
-    )
+    return "The training loss no longer falls: read the failures instead of changing settings"
 
 
 def _named(numbers: tuple[int, ...]) -> str:
@@ -290,8 +288,8 @@ def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.EVAL_TOO_SMALL,
             "warning",
-            f"{rows} {text}: at least {net} more rows must newly pass than newly fail. {few} rows "
-            f"could show {100 * USEFUL:.0f} points",
+            f"{rows} {text}: newly passed rows must outnumber newly failed ones by at least "
+            f"{net}. {few} rows could show {100 * USEFUL:.0f} points",
             told_figures | {"rows_needed": few},
         )
         return

@@ -361,9 +361,10 @@ def _forgotten(facts: IterationFacts, number: int) -> Iterator[Finding]:
     yield Finding(
         FindingKind.FORGETTING,
         "warning",
-        f"{lost} of the {knew} examples that {who} passed now fail; {counted(fixed, 'other')} "
-        f"that failed now {'passes' if fixed == 1 else 'pass'}"
-        + (f", significantly fewer ({chance(against.p_value)})" if is_net else ""),
+        f"{lost} of the {knew} examples that {who} passed now fail; "
+        f"{'only ' if is_net and fixed else ''}{fixed or 'none'} that it had failed now "
+        f"{'passes' if fixed == 1 else 'pass'}"
+        + (f" ({chance(against.p_value)})" if is_net else ""),
         {"lost": lost, "knew": knew, "won": fixed, "p": against.p_value},
         examples=_worst(facts, against),
         iterations=(number,),

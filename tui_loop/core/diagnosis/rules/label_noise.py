@@ -332,7 +332,7 @@ def next_to_impossible(facts: IterationFacts) -> Iterator[Finding]:
             "p": p,
         },
         examples=ids_of(facts, [row for value, row in hardness.held if value > ruled_out]),
-        otherwise="rows of a kind that training lacks get low probabilities too: read them first",
+        otherwise="rows unlike the training rows also get low probabilities: read these rows first",
     )
 
 

@@ -162,8 +162,7 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
             f"about {figures.loss(end)}: such large steps destroy what the model learned",
             known_figures(learning_rate=rate, largest_gradient=highest, train_loss=end, ratio=shot),
             steps=(at if has_risen else peak,),
-            otherwise="an adapter that is too small stops learning as well, but without such a "
-            "jump",
+            otherwise="too small an adapter also stops learning, without such a jump",
         )
 
 
@@ -233,7 +232,7 @@ def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
         f"{remark}. The gradient norm was {gradient:.2g}, so the steps are too small",
         known_figures(learning_rate=rate, first=start, last=end, taken=taken, gradient=gradient),
         steps=(curve.steps[0], curve.steps[-1]),
-        otherwise="far too few steps have the same effect, but a higher rate is cheaper to try",
+        otherwise="too short a run looks the same; a higher rate is cheaper to try",
     )
 
 

@@ -98,8 +98,7 @@ def _slowed_gpus(points: Sequence[SystemPoint], seconds: float) -> Iterator[Mach
         longest = max((each for each in lengths if each is not None), default=0.0)
         if longest >= SLOWED * seconds:
             yield MachineFault(
-                f"{what} slowed the GPU down for {duration(longest)} of the {duration(seconds)} of "
-                "training",
+                f"{what} slowed the GPU for {duration(longest)} of {duration(seconds)} of training",
                 {f"{flag}_share": longest / seconds},
             )
 

@@ -82,7 +82,7 @@ def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
                 "lines": ", ".join(row.short_place for row in odd[:20]) if is_train else "",
             },
             examples=() if is_train else ids_of(facts, [row.line for row in odd]),
-            otherwise=f"{what} prompts of different labels may simply be more similar",
+            otherwise=f"{what} prompts of different labels may simply resemble one another more",
         )
 
 

@@ -368,7 +368,7 @@ def _sentence(each: Slice) -> str:
     if each.said:
         name, count = each.said[0]
         verb = "was" if count == 1 else "were"
-        what = "contained no label" if name is None else f"{verb} predicted as {named([name])}"
+        what = "outputs had no label" if name is None else f"{verb} predicted as {named([name])}"
         text += f"; {count} of these {each.failed} {what}"
     return text
 

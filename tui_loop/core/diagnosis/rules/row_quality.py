@@ -159,7 +159,7 @@ def few_rows(facts: IterationFacts) -> Iterator[Finding]:
     if different > FEW or _lacks_labels(facts, different):
         return
     of = f" ({total:,} with repeats)" if total > different else ""
-    message = f"there are only {different:,} different training rows{of}"
+    message = f"there are only {different:,} distinct training rows{of}"
     gap = gap_of(facts)
     if gap is not None and gap[2].low > 0 and gap[1] >= WIDE * gap[0]:
         train, held, _, _ = gap

@@ -85,8 +85,8 @@ def diverged(facts: IterationFacts) -> Iterator[Finding]:
             f"the run diverged at step {step}{at_rate}: {reason or 'the loss blew up'}",
             known_figures(step=step, learning_rate=rate),
             steps=() if step is None else (step,),
-            otherwise="broken rows or an fp16 overflow also make a run diverge; both would do so "
-            "again at a lower learning rate",
+            otherwise="broken rows or an fp16 overflow also make a run diverge, even at a "
+            "lower learning rate",
         )
         return
     eval_loss, base_loss = facts.metric("eval_loss"), metric_of(facts.base, "eval_loss")
@@ -170,13 +170,13 @@ def unstable(facts: IterationFacts) -> Iterator[Finding]:
         highest = max(jumps, key=dict(zip(curve.steps, curve.values, strict=True)).__getitem__)
         top = dict(zip(curve.steps, curve.values, strict=True))[highest]
         parts.append(
-            f"the training loss jumped up {counted(len(jumps), 'time')}, at most to "
+            f"the training loss jumped up {counted(len(jumps), 'time')}, the highest to "
             f"{figures.loss(top)} at step {highest}"
         )
     if broken:
-        verb = "was" if len(broken) == 1 else "were"
         parts.append(
-            f"{counted(len(broken), 'log')} {verb} not finite, the first at step {broken[0]}"
+            f"{counted(len(broken), 'log')} had NaN or infinite values, the first at step "
+            f"{broken[0]}"
         )
     clipping = facts.config.training.max_grad_norm if facts.config else 1.0
     parts.append(

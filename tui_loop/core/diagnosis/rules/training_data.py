@@ -169,7 +169,8 @@ def far_failures(facts: IterationFacts) -> Iterator[Finding]:
         FindingKind.DATA_GAP,
         "alarm" if far_failed >= MOST_FAR * len(failed) else "warning",
         f"{far_failed} of {len(failed)} failures have no similar {where}; {far_failed} of "
-        f"{len(far)} such examples fail, against {near_failed} of {near} others ({chance(p)})",
+        f"{len(far)} examples without one fail, against {near_failed} of {near} others "
+        f"({chance(p)})",
         {
             "far_failed": far_failed,
             "far": len(far),

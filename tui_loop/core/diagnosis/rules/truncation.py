@@ -312,8 +312,8 @@ def _other_reason(facts: IterationFacts) -> str:
         ends = " or ".join(stops)
         return f"the training rows end with {ends}, so more training may teach the model to stop"
     return (
-        "more training may be enough if the training rows have an end token: "
-        f"{command('check')} shows whether their last token is trained on"
+        "more training may be enough if the end token is trained on; "
+        f"{command('check')} shows whether it is"
     )
 
 

@@ -171,15 +171,15 @@ def _overfitting(facts: IterationFacts) -> tuple[str, str]:
         loss = facts.train_curve.values[-1] if len(facts.train_curve) else None
     if loss is None:
         return "", ""
-    seen = f"a few rows, trained on many times, end at a loss of {figures.loss(loss)}"
+    seen = f"trained many times on a few rows, the model reaches loss {figures.loss(loss)}"
     if loss < MEMORIZED:
         return "rows", (
             f"{seen}. The model can learn rows with these settings, so the cause is in the rows: "
             "they contradict one another, or are too varied for so few epochs"
         )
     return "settings", (
-        f"{seen}. Even these were not learned, so the cause is in the settings: the step size, the "
-        "adapter, or the tokens that count in the loss"
+        f"{seen}. Even these rows were not learned, so the cause is in the settings: the step "
+        "size, the adapter, or the tokens that count in the loss"
     )
 
 

@@ -23,25 +23,37 @@ from tui_loop.core.text.figures import brief
 
 
 class Usual(msgspec.Struct, frozen=True):
-    """The usual range of a field, what to set it to, and what a value outside does."""
+    """The usual range of a field, what to set it to, and what a value outside does.
+
+    `below`: the effect of a value that is too low, where it differs.
+    """
 
     low: float
     high: float
     value: Any
     effect: str
+    below: str = ""
 
 
 USUAL = {
-    "training.label_smoothing_factor": Usual(
-        0.0, 0.2, 0.0, "the loss then rewards wrong tokens as well"
-    ),
+    "training.label_smoothing_factor": Usual(0.0, 0.2, 0.0, "the loss also rewards wrong tokens"),
     "training.neftune_noise_alpha": Usual(
-        0.0, 15.0, None, "the noise on the embeddings then hides the input"
+        0.0, 15.0, None, "the noise on the embeddings hides the input"
     ),
     "training.adam_beta1": Usual(
-        0.8, 0.95, 0.9, "steps then follow outdated gradients, or those of single batches"
+        0.8,
+        0.95,
+        0.9,
+        "each step mostly follows outdated gradients",
+        below="each step mostly follows the gradient of a single batch",
     ),
-    "training.adam_beta2": Usual(0.9, 0.9999, 0.999, "the size of the steps is then unstable"),
+    "training.adam_beta2": Usual(
+        0.9,
+        0.9999,
+        0.999,
+        "the step size adapts too slowly to the gradients",
+        below="the step size changes too much from step to step",
+    ),
 }
 
 GOOD = 0.8
@@ -63,14 +75,15 @@ def unusual_setting(facts: IterationFacts) -> Iterator[Finding]:
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         if not usual.low <= value <= usual.high and value:
-            yield _finding(name, value, usual.value, usual.effect)
+            effect = (usual.below if value < usual.low else "") or usual.effect
+            yield _finding(name, value, usual.value, effect)
     lora = facts.config.lora
     if lora.enabled and lora.init_lora_weights is False:
         yield _finding(
             "lora.init_lora_weights",
             False,
             True,
-            "the adapter then starts as a random change of the base model",
+            "the adapter starts as a random change of the base model",
         )
     if lora.enabled and not lora.use_rslora and lora.lora_alpha > HIGHEST_SCALE * lora.r:
         yield _finding(
