@@ -48,12 +48,14 @@ def smoothed(
 class Means(Sequence[float]):
     """The means of values that grow at their end, computed when they are read.
 
-    Only the last mean of each block is kept, so that a long run costs no memory.
+    Only the last mean of each block is kept, so that a long run costs no memory, and the block
+    that was read last, since a chart reads them in order.
     """
 
     def __init__(self, values: Sequence[float], weight: float) -> None:
         self._values, self.weight = values, weight
         self._ends = array("d")
+        self._newest: tuple[int, list[float]] = (-1, [])
 
     def __len__(self) -> int:
         return len(self._values)
@@ -78,16 +80,23 @@ class Means(Sequence[float]):
         if start >= end:
             return []
         while len(self._ends) < start // BLOCK:
-            self._ends.append(self._block(len(self._ends), BLOCK)[-1])
+            self._ends.append(self._block(len(self._ends))[-1])
         means: list[float] = []
         for block in range(start // BLOCK, -(-end // BLOCK)):
-            found = self._block(block, min(BLOCK, end - block * BLOCK))
+            found = self._block(block)[: end - block * BLOCK]
             if block == len(self._ends) and len(found) == BLOCK:
                 self._ends.append(found[-1])
             means += found
         return means[start % BLOCK :]
 
-    def _block(self, block: int, count: int) -> list[float]:
+    def _block(self, block: int) -> list[float]:
+        """The means of a block so far."""
         begin = block * BLOCK
-        before = self._ends[block - 1] if block else 0.0
-        return smoothed(self._values[begin : begin + count], self.weight, before, begin)
+        size = min(BLOCK, len(self) - begin)
+        known, means = self._newest
+        if known != block or len(means) != size:
+            before = self._ends[block - 1] if block else 0.0
+            values = self._values[begin : begin + size]
+            means = smoothed(values, self.weight, before, begin)
+            self._newest = block, means
+        return means

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -84,7 +85,8 @@ class Workbench(Frame):
         self.loop, self.backend = loop, backend
         self.state = SelectionState(selected=number)
         self.snapshot: LoopSnapshot | None = None
-        self.is_zoomed = self._is_show_due = False
+        self.is_zoomed = False
+        self._due: set[Callable[[], None]] = set()
         self._other_pane = "chart"
         self._wake = asyncio.Event()
         context = self.context = Context(self, self, loop, backend)
@@ -172,18 +174,22 @@ class Workbench(Frame):
             table = self.query_one(IterationTable)
             if table.count and table.key_of(table.cursor) != key:
                 table.rows_changed(key)
-            self._show_selection_soon()
+            self._soon(self._show_selection)
 
-    def _show_selection_soon(self) -> None:
-        """Shows what is selected once the cursor is drawn, which must not wait for it."""
+    def _soon(self, show: Callable[[], None]) -> None:
+        """Calls `show` once after the next frame, so that a key in between is handled first."""
+
+        def called() -> None:
+            self._due.discard(show)
+            show()
+
         if not self.is_current:  # nothing is drawn below another screen
-            self._show_selection()
-        elif not self._is_show_due:
-            self._is_show_due = True
-            self.call_after_refresh(self._show_selection)
+            show()
+        elif show not in self._due:
+            self._due.add(show)
+            self.call_after_refresh(called)
 
     def _show_selection(self) -> None:
-        self._is_show_due = False
         if not self.context.is_leaving():
             self._show_snapshot()
             self.poll_now()
@@ -316,13 +322,18 @@ class Workbench(Frame):
         self.query_one(ConfigPane).show(snapshot, self.context.iteration, state.draft)
         self.query_one(FailuresPane).show(snapshot)
         self.query_one(LogPane).show(snapshot)
-        self._show_chart(snapshot)
+        self._soon(self._show_chart)
         hosted, width = self.backend.hosted(), self.size.width
         status = status_line(snapshot, time.time(), hosted, width=width)
         self.query_one("#status", Bar).show(*status)
         self.lay_out()
 
-    def _show_chart(self, snapshot: LoopSnapshot) -> None:
+    def _show_chart(self) -> None:
+        """Shows the curves, whose drawing takes as long as that of all other panes."""
+        snapshot = self.snapshot
+        if snapshot is None or self.context.is_leaving():
+            return
+
         def drawn(view: RunView) -> ChartRun:
             return chart_run(self.loop.name, view, snapshot.iteration(view.number))
 
