@@ -195,7 +195,7 @@ def test_a_look_that_came_to_nothing_says_so(
     Looking.told_next = (HoldoutFault("out of memory", "--set run.device=cpu", is_input),)
     assert main(["ready", f"{LOOP}/4", "--look", "--yes"]) == code
     heard = capsys.readouterr().err
-    assert "out of memory; the evaluation does not count" in heard
+    assert "out of memory; no use of the holdout was counted" in heard
     assert "--set run.device=cpu" in heard
 
 

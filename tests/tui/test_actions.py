@@ -1321,7 +1321,7 @@ async def the_queue_opens(opened: Opened, key: str) -> None:
 @does("loop.auto")
 async def auto_asks_for_its_budget(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Auto in support-intents, from 2", "first from 2: learning_rate")
+    await opened.shows("Auto from support-intents/2", "first from 2: learning_rate")
     assert isinstance(opened.app.screen, AutoDialog)
     await opened.press("escape")
 

@@ -213,7 +213,7 @@ def test_an_evaluation_that_fails_or_is_left_does_not_count(
         work = await begun(opened, backend)
         work.to_tell = [HoldoutFault("out of \x1b[2Jmemory", "take a smaller batch")]
         await opened.shows(
-            "✗ out of ␛[2Jmemory; the evaluation does not count", "take a smaller batch"
+            "✗ out of ␛[2Jmemory; no use of the holdout was counted", "take a smaller batch"
         )
         assert work.is_closed
         assert not screen.is_evaluating
@@ -221,7 +221,7 @@ def test_an_evaluation_that_fails_or_is_left_does_not_count(
         again = await begun(opened, backend)
         await opened.press("escape")
         await opened.until(lambda: again.is_closed)
-        await opened.tells("ended: the evaluation does not count")
+        await opened.tells("ended: no use of the holdout was counted")
         assert opened.app.screen is opened.bench
         assert not loop.holdout.exists()
 

@@ -344,7 +344,7 @@ class Renderer:
         if any(row.uses_tools for row in rows) and not template.can_call_tools():
             raise BadInput(
                 f"{self._config.model.id}: its chat template does not support tool calls",
-                "choose a model whose template supports it, or --set data.chat_template=FILE",
+                "choose a model whose template has tool calls, or --set data.chat_template=FILE",
             )
         return template
 

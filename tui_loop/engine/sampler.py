@@ -244,7 +244,7 @@ def read_range(text: str, config: Config) -> Range:
     if is_data(name) or name.startswith(("evaluation.", "run.")) or name == SEED or is_other_loss:
         raise BadInput(
             f"--range {name}: data, evaluation and seed cannot be sampled, only training settings",
-            "sample fields of training and lora, or data.train_on",
+            "use fields of training or lora, or data.train_on",
         )
     group, _, field = name.partition(".")
     type_hint = hints_of(GROUPS[group]).get(field)

@@ -451,8 +451,10 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "new.skip_rows", "ctrl+r", "skip_rows", "leave unusable rows out, or refuse them", "new"
     ),
-    Action("new.page_up", "pageup", "page(-1)", "a page up, below the fields", "new"),
-    Action("new.page_down", "pagedown", "page(1)", "a page down, below the fields", "new", "rows"),
+    Action("new.page_up", "pageup", "page(-1)", "page up in the list or preview", "new"),
+    Action(
+        "new.page_down", "pagedown", "page(1)", "page down in the list or preview", "new", "rows"
+    ),
 )
 
 BY_ID = {action.id: action for action in ACTIONS}

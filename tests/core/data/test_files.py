@@ -266,7 +266,7 @@ def test_what_other_programs_write_is_read(
     [
         ("a.csv", "text;label\na;x\n", "the columns are separated by semicolons"),
         ("a.csv", "text\tlabel\na\tx\n", "the columns are separated by tabs"),
-        ("a.csv", ",text\n3,a\n", "column 1 is not used: it has no name and only numbers the rows"),
+        ("a.csv", ",text\n3,a\n", "column 1 is not used: it is a row index without a name"),
         ("a.csv", "text,\na,\n", "column 2 is not used: it has no name and no values"),
         ("a.csv", "1,a\n2,b\n",
          "no header line found, so the columns are named column1, column2 "

@@ -354,8 +354,7 @@ def test_a_rare_label_is_a_gap_where_it_fails(written: Written) -> None:
     assert sum(row.reference == "login" for row in train) == 10
     written.add(answered(HELD, rare[:12]), train=train)
     assert written.one(rare_labels).message.startswith(
-        'the label "login" has 10 training rows, where labels usually have 50; 12 of 20 examples '
-        "with it fail"
+        'label "login" has 10 training rows (usual: 50); 12 of its 20 examples fail, against'
     )
     written.add(answered(HELD, [*range(0, 60, 4), rare[0], *rare[4:10]]), train=train)
     assert written.one(rare_labels).severity == "note"
@@ -368,8 +367,8 @@ def test_failures_far_from_all_training_rows_are_a_gap(written: Written) -> None
     train = rows_of((row.prompt, row.reference) for row in [*near, *TRAIN[:40]])
     written.add(answered(HELD, range(64, 80)), train=train, measured=[(row, 0.1) for row in train])
     found = written.one(far_failures)
-    assert "16 of 16 failures have no similar training row; 16 of 2" in found.message
-    assert "examples without one fail, against 0 of" in found.message
+    assert found.message.startswith("16 of 2")
+    assert "examples without a similar training row fail, against 0 of" in found.message
     assert set(found.examples) <= {row.id for row in HELD[64:]}
 
 

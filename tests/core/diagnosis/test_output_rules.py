@@ -269,7 +269,7 @@ def test_what_the_base_knew_and_is_gone_was_forgotten(tmp_path: Path) -> None:
     made.add(answered(HELD, range(20)))
     found = made.one(forgetting)
     assert found.message == (
-        "20 of the 30 examples that the base model passed now fail; 50 that it had failed now pass"
+        "the base model passed 30 examples: 20 of them now fail, and 50 of its failures now pass"
     )
     assert set(found.examples) == {row.id for row in HELD[:20]}
 
@@ -287,8 +287,8 @@ def test_an_adapter_that_is_tuned_on_may_forget_what_it_was_taught(written: Writ
     found = written.one(forgetting)
     assert found.iterations == (1,)
     assert found.message == (
-        "40 of the 80 examples that iteration 1, the start of this run, passed now fail; none that "
-        "it had failed now pass (p < 1e-6)"
+        "iteration 1, the start of this run, passed 80 examples: 40 of them now fail, and none of "
+        "its failures now pass (p < 1e-6)"
     )
 
 

@@ -68,8 +68,8 @@ def test_all_criteria_met_is_ready(three: LoopFolder) -> None:
     assert found.verdict == "intents/3 is ready: all 5 criteria are met"
     assert item(found, "iterations").figure == "3 trained and finished"
     assert item(found, "target").figure == (
-        "80% (95% interval 65% to 90%), 32 of 40 pass; the target of 75% is within the interval, "
-        "so the score alone decides"
+        "80% (95% interval 65% to 90%), 32 of 40 pass; the interval includes the target of 75%, "
+        "so the score itself decides"
     )
     assert (
         item(found, "no_regression_base").figure

@@ -270,8 +270,8 @@ def _echoes(echo: Both[Echo] | None) -> Iterator[str]:
         return
     for side, each in _sides(echo):
         yield (
-            f"contain their own reference: {_of(each.found, f'{side} prompts')}{_ids(each.found)}; "
-            f"contain the reference of a random other row: {share(each.by_chance.share, 1)}"
+            f"{_of(each.found, f'{side} prompts')} contain their own reference"
+            f"{_ids(each.found)}; by chance: {share(each.by_chance.share, 1)}"
         )
 
 
@@ -342,8 +342,8 @@ def _exchange(exchange: Exchange | None) -> Iterator[str]:
         return
     verdict = "look swapped" if exchange.looks_exchanged else "do not look swapped"
     yield (
-        f"training prompts and references {verdict}: divergence from evaluation "
-        f"{exchange.straight:.3f} bits as they are, {exchange.exchanged:.3f} bits swapped"
+        f"training prompts and references {verdict}: their words differ from evaluation by "
+        f"{exchange.straight:.3f} bits, swapped by {exchange.exchanged:.3f} bits"
     )
     if (found := exchange.prompts_as_references).count:
         yield f"equal to an evaluation reference: {_of(found, 'training prompts')}"

@@ -43,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         choices=("tiny", "smollm2"),
-        help="base model of the loop (default: tiny, or smollm2 without the train extra)",
+        help="base model (default: tiny; smollm2 if the train extra is missing)",
     )
     parser.add_argument(
         "--dir",

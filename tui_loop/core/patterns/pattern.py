@@ -83,7 +83,8 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
         if self.total == 1:
             return f"{self.weight} {how_often(self.count, self.total)}"
         interval = f"95% interval {100 * self.low:.0f}% to {100 * self.high:.0f}%"
-        return f"{self.weight} {self.count} of {self.total} ({interval})"
+        weight = "holds," if self.weight == "law" else self.weight
+        return f"{weight} {self.count} of {self.total} ({interval})"
 
 
 def by_field(patterns: Iterable[Pattern]) -> dict[str, list[Pattern]]:

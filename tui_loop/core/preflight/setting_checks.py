@@ -187,7 +187,7 @@ def _contradictions(config: Config) -> Iterator[CheckResult]:
     if config.other.get("padding_free") and not training.packing and training.max_length:
         yield _refused(
             "padding_free",
-            "rows are cut to training.max_length only with packing",
+            "needs packing: without it, training.max_length has no effect",
             "--set packing=true, or --set training.max_length=none",
         )
 

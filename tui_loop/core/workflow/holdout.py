@@ -261,7 +261,7 @@ def counting_words(*, is_recorded: bool) -> str:
     """Returns whether an evaluation that ended without a result counts."""
     if is_recorded:
         return "the evaluation was already recorded and counts as a use of the holdout"
-    return "the evaluation does not count"
+    return "no use of the holdout was counted"
 
 
 def ordinal(number: int) -> str:

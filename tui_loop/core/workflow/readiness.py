@@ -232,7 +232,7 @@ def _target(reader: LoopReader, iteration: Iteration, criteria: Criteria) -> Ite
         return Item("target", title, "not met", text, todo, numbers)
     if bounds is not None and bounds[0] < target <= bounds[1]:
         text += (
-            f"; the target of {percent(target)} is within the interval, so the score alone decides"
+            f"; the interval includes the target of {percent(target)}, so the score itself decides"
         )
     if value <= target if is_loss else value >= target:
         return Item("target", title, "met", text, "", numbers)

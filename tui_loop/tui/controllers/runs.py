@@ -213,9 +213,9 @@ class RunsController:
     def _ask_run(self, live: RunView, name: RequestName) -> None:
         message = f"{live.number} {WILL[name]}."
         if live.run.is_paused and name in ("evaluate", "checkpoint"):
-            message = f"{live.number} {DOES[name]} now, during the pause."
+            message = f"Run {live.number} {DOES[name]} now, while paused."
         if live.run.phase != "training" and name in ("evaluate", "checkpoint"):
-            message = f"{live.number} is not training. It {DOES[name]} when it trains again."
+            message = f"Run {live.number} is not training. It {DOES[name]} when it trains again."
         self._context.run(self._request(live, name, message), "request", is_exclusive=False)
 
     async def _request(

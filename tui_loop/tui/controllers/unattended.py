@@ -112,7 +112,7 @@ class QueueController:
             context.notify("This draft is no longer in the queue.")
             return
         if kept is not None:
-            context.notify("Your previous draft is now in the queue, at the same place.")
+            context.notify("Your previous draft took the place of this one in the queue.")
         await self._drafts.save(loaded)
         self._drafts.show()
 

@@ -159,7 +159,9 @@ class AutoDialog(Dialog[Budget | None]):
         """`start`: the iteration to continue from, None for the best so far."""
         self._preview: list[list[Span]] = [[("reading the diagnosis ...", "muted")]]
         self._is_possible = False
-        title = f"Auto in {loop}, from {start if start is not None else 'the best'}"
+        title = (
+            f"Auto from {loop}/{start}" if start is not None else f"Auto from the best of {loop}"
+        )
         keys = "enter starts · tab next field · {app.back} goes back"
         super().__init__(title, keys, self._preview, is_wide=True)
         self.iterations = TextInput(str(ITERATIONS), id="auto-iterations")

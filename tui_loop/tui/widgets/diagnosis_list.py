@@ -37,7 +37,7 @@ STATUS_SIGNS = {"met": ("✓", "good"), "not met": ("✗", "bad"), "open": ("?",
 KIND, WIDE = 25, 110
 """Cells of the column of kinds, and the least width of a list that has this column."""
 
-NO_FIELD = "changes no config field; if selected, it is added to the reason"
+NO_FIELD = "changes no config field; if selected, the reason names the suggestion"
 
 KEPT = "\xa0"
 """A no-break space."""

@@ -180,7 +180,7 @@ def _columns(
             notes.append(f"column {at + 1} is not used: it has no name and no values")
         elif all(value.isdigit() for value in values) and len(set(values)) == len(values):
             columns.append(_Column(""))
-            notes.append(f"column {at + 1} is not used: it has no name and only numbers the rows")
+            notes.append(f"column {at + 1} is not used: it is a row index without a name")
         else:
             raise _nameless(path, 1, at, next(filter(None, values)))
     named = [column.name for column in columns if column.name]

@@ -31,7 +31,7 @@ def rows_of_weak_slices(facts: IterationFacts, finding: Finding) -> Iterator[Sug
         because=f"the group {group} fails more often than the rest",
         expects=_fixing(facts, finding, 0.2, 0.7),
         confidence="medium",
-        ground="more training rows usually improve a weak group; by how much was not measured",
+        ground="more training rows usually improve a weak group; the gain was not measured",
     )
 
 

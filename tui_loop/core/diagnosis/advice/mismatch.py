@@ -307,7 +307,7 @@ def undo(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.UNDO,
         {name: old for name, (old, _) in changed.items()},
-        because=f"iteration {parent.number} was better before "
+        because=f"iteration {parent.number} was better without "
         + ("this change" if one else "these changes; try them one at a time"),
         expects=gain(facts, 0.1, 0.9),
         confidence="high" if one else "medium",

@@ -361,8 +361,8 @@ def _forgotten(facts: IterationFacts, number: int) -> Iterator[Finding]:
     yield Finding(
         FindingKind.FORGETTING,
         "warning",
-        f"{lost} of the {knew} examples that {who} passed now fail; "
-        f"{'only ' if is_net and fixed else ''}{fixed or 'none'} that it had failed now "
+        f"{who} passed {counted(knew, 'example')}: {lost} of them now fail, and "
+        f"{'only ' if is_net and fixed else ''}{fixed or 'none'} of its failures now "
         f"{'passes' if fixed == 1 else 'pass'}"
         + (f" ({chance(against.p_value)})" if is_net else ""),
         {"lost": lost, "knew": knew, "won": fixed, "p": against.p_value},

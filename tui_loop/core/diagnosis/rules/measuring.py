@@ -82,8 +82,8 @@ def stop_in_references(facts: IterationFacts) -> Iterator[Finding]:
             FindingKind.STOP_IN_REFERENCES,
             "alarm" if share >= MUCH else "warning" if share >= WORTH else "note",
             f'evaluation.stop ends outputs at "{one_line(stop, 20)}", but '
-            f"{of_all(len(rows), len(view), 'references')} contain this text, so no output can "
-            f"match them ({failed} fail)",
+            f"{of_all(len(rows), len(view), 'references')} contain this text, so their outputs "
+            f"are cut short ({failed} fail)",
             {"stop": stop, "rows": len(rows), "total": len(view), "failed": failed},
             examples=ids_of(facts, rows),
         )

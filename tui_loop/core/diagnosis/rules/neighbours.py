@@ -70,8 +70,8 @@ def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
             FindingKind.LABEL_NOISE,
             "warning",
             f"some labels of {what} rows may be wrong: "
-            f"{of_all(len(odd), looked, f'{what} rows')} have a different label than the most "
-            f"similar row, but only {of_all(len(other), others, f'{beside} rows')} ({chance(p)})",
+            f"{of_all(len(odd), looked, f'{what} rows')} differ in label from the most "
+            f"similar row, against {of_all(len(other), others, f'{beside} rows')} ({chance(p)})",
             {
                 "side": "train" if is_train else "eval",
                 "differ": len(odd),

@@ -118,8 +118,8 @@ def rare_labels(facts: IterationFacts) -> Iterator[Finding]:
             yield Finding(
                 FindingKind.DATA_GAP,
                 "warning" if p < LEVEL else "note",
-                f"the label {named([label])} has {counted(counts[label], 'training row')}, where "
-                f"labels usually have {usual:.0f}; {failed} of {scored} examples with it fail, "
+                f"label {named([label])} has {counted(counts[label], 'training row')} (usual: "
+                f"{usual:.0f}); {failed} of its {counted(scored, 'example')} fail, "
                 f"against {rest[0]} of {rest[1]} others ({chance(p)})",
                 {
                     "label": label,
@@ -168,9 +168,8 @@ def far_failures(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.DATA_GAP,
         "alarm" if far_failed >= MOST_FAR * len(failed) else "warning",
-        f"{far_failed} of {len(failed)} failures have no similar {where}; {far_failed} of "
-        f"{len(far)} examples without one fail, against {near_failed} of {near} others "
-        f"({chance(p)})",
+        f"{far_failed} of {counted(len(far), 'example')} without a similar {where} fail, against "
+        f"{near_failed} of {near} others ({chance(p)})",
         {
             "far_failed": far_failed,
             "far": len(far),
