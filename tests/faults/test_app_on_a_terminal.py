@@ -228,7 +228,7 @@ def test_the_detach_key_gives_the_shell_back_and_the_run_goes_on(
     folder = loop.iteration(1)
     first = open_app().runs(folder)
     first.types("\x1a")  # ctrl+z does not stop an app that a run lives in
-    first.shows("long/1 is running here")
+    first.shows("Suspending would also suspend long/1")
     first.types("D")
     assert first.ends() == 0
     assert b"continues in the background" in first.output
@@ -300,7 +300,7 @@ def test_a_run_that_hangs_in_the_app_is_stopped_and_keeps_the_app_from_nothing(
     app.output = b""
     app.shows("idle")
     app.types("r")
-    app.shows("the run starts in a separate process")
+    app.shows("starts in a separate process")
     with RunLock(folder.lock):  # raises where somebody holds it
         pass
     app.types("\x03")

@@ -56,7 +56,7 @@ def test_findings_patterns_and_checklists_name_hostile_things_and_obey_none(
         assert_harmless(each, words)
     findings = printed["diagnose", f"{LOOP}/2"].out
     assert hostile.marks["label a"] in findings
-    assert "diverged once on [x] " in printed[("patterns",)].out
+    assert "the one run diverged on [x] " in printed[("patterns",)].out
     assert json.loads(loop_of_args.iteration(2).diagnosis.read_text())["findings"]
     for words in TELLING:
         each = command(*words, "--json", on_terminal=True)

@@ -159,7 +159,7 @@ async def _searched_for_steps(opened: Opened) -> tuple[RowList, list[int]]:
     await opened.type("steps")
     await opened.press("enter")
     await opened.until(lambda: opened.app.screen is opened.bench)
-    matches = [row for row in range(rows.count) if "steps" in rows.text_of_row(row)]
+    matches = [row for row, text in enumerate(rows.texts()) if "steps" in text]
     assert len(matches) > 2
     assert rows.cursor == matches[0]
     return rows, matches

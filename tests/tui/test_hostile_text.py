@@ -460,7 +460,7 @@ def test_no_diagnosis_pattern_checklist_or_queue_is_obeyed(
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.goes_to(2)
         await opened.press("g p")
-        await opened.shows("diverged once on")
+        await opened.shows("the one run diverged on")
         await looks_at_all(opened, "down", "end", "tab", "down", "y", "escape", "escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.press("g r")
