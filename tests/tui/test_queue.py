@@ -105,7 +105,7 @@ def test_enter_swaps_a_waiting_draft_with_the_one_that_is_edited(open_app: OpenA
         await opened.shows("the first try")
         await opened.press("enter")
         await waits(opened, "second", "third")
-        await opened.tells("Your previous draft is now in the queue")
+        await opened.tells("Your previous draft took the place of this one in the queue")
         await opened.until(lambda: opened.bench.state.draft.why == "the first try")
 
     on_app(open_app(), steps)
