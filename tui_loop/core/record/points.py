@@ -130,7 +130,10 @@ class PointLog(Sequence[Point]):
 
     def nonfinite(self, start: int = 0) -> list[Point]:
         """Returns the points from `start` on with a value that is not finite."""
-        if start >= self._count or math.isfinite(sum(self._data.flat[self._offset(start) :])):
+        if start >= self._count:
+            return []
+        values = self._data.flat[self._offset(start) : self._offset(self._count)]
+        if math.isfinite(sum(values)):
             return []
         return [
             point for point in self[start:] if not all(map(math.isfinite, point.values.values()))
