@@ -47,7 +47,7 @@ def test_wrong_settings_are_one_error_before_the_app_opens(
         done = cli(*command, TUI_LOOP_CONFIG=str(settings))
         assert done.returncode == 2
         assert "s is the key of both run.start and run.stop" in done.stderr
-        assert "hint: give one of them another key" in done.stderr
+        assert "hint: give one of the two actions a different key" in done.stderr
 
 
 def test_an_unknown_id_in_the_keys_is_a_warning_and_an_old_id_still_works(

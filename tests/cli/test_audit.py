@@ -64,10 +64,10 @@ def test_every_fact_is_a_sentence(
     text = printed(capsys)
     for sentence in (
         "chat/1: 83 training rows and 36 evaluation rows",
-        "3 evaluation labels are missing from training (36 of 36 evaluation rows (100%)): ",
+        "3 evaluation labels, in 36 of 36 evaluation rows (100%), are missing from training: ",
         '"refund" (0 training, 12 evaluation rows) differ only in case',
         'case is "upper" in 100% of training references and in 0% of evaluation references',
-        'shared start: "Task: sort.", 81 of 83 training rows (98%) and 0 of 36 evaluation rows',
+        'shared start: "Task: sort.", in 81 of 83 training rows (98%) and 0 of 36 evaluation rows',
         "repeats of an earlier row: 2 of 83 training rows (2.4%), 2 of them exact copies: ",
         "also in training: 1 of 36 evaluation rows (2.8%), 0 with the same reference and 1 with",
     ):

@@ -92,7 +92,7 @@ def test_what_it_would_do_first_is_told_without_doing_it(
     recorded = LoopsFolder(CHECKOUT / "loops").loop("support-tiny")
     before = recorded.numbers()
     first, *_ = first_step(recorded, 1)
-    assert first.startswith("first from 1: ")
+    assert first.startswith("first from iteration 1: ")
     assert ", because " in first
     assert recorded.numbers() == before
     monkeypatch.setattr(autopilot_runner, "ready_reason", lambda *_: "it meets every criterion")
@@ -139,6 +139,6 @@ def test_from_a_bad_start_it_finds_a_better_config_and_says_why(loop: LoopFolder
     assert told["stopped"]["kind"] == "budget"
     decision = loop.iteration(2).read_decision()
     assert (decision.why, decision.suggestion) == (second["why"], second["suggestion"])
-    assert "2 of 2: 2 from 1: learning_rate" in done.stderr
+    assert "2 of 2: iteration 2 from iteration 1: learning_rate" in done.stderr
     assert "auto stopped (budget)" in loop.iteration(2).read_notes()
     assert second["why"][1:40] in loop.iteration(2).read_notes()

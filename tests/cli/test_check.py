@@ -275,9 +275,9 @@ def test_a_row_on_paper_has_untrained_tokens_in_brackets(
     assert capsys.readouterr().out.splitlines() == [
         "training row 2 of 9, line 4, id: 2 of 4 tokens are trained on, 1 are beyond "
         "training.max_length",
-        "prompt: 0 of 2 tokens trained on (0%)",
+        "prompt: trained on 0 of 2 tokens (0%)",
         "[Message: ␛[31mhi]",
-        "completion: 2 of 2 tokens trained on (100%), 1 special token",
+        "completion: trained on 2 of 2 tokens (100%), 1 special token",
         " refund</s>",
     ]
 
@@ -320,7 +320,7 @@ def test_what_is_not_used_is_among_the_findings_with_a_kind_of_its_own(
     )
     unused = [each for each in record["findings"] if each["kind"] == "unused_columns"]
     assert [(each["severity"], each["count"]) for each in unused] == [("warning", 59), ("info", 1)]
-    assert unused[1]["message"] == "not used: url"
+    assert unused[1]["message"] == "columns not used: url"
 
 
 def test_a_run_is_warned_of_what_is_not_used(
@@ -330,6 +330,6 @@ def test_a_run_is_warned_of_what_is_not_used(
     plan = plan_next(loop, parent=None, settings=[], why="")
     warn_before(loop, check_start(loop, plan), Output(as_json=False))
     assert capsys.readouterr().err == (
-        "warning: context is not used: the prompts do not contain this text (in 60 of 60 training "
-        "rows)\n"
+        "warning: column context is not used: the prompts do not contain this text (in 60 of 60 "
+        "training rows)\n"
     )

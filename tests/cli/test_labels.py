@@ -44,7 +44,7 @@ def test_what_is_said_counts_beside_the_recorded_figures(cli: Cli, loop: LoopFol
     assert after["judged"] == told["judged"]
     assert after["metrics"] == metrics
     text = cli("show", LOOP).stdout
-    assert "3 with annotations: score " in text
+    assert "iteration 3 with annotations: score " in text
     assert "1 output accepted, 1 reference rejected" in text
     listed = cli("label", f"{LOOP}/3").stdout
     assert "no␛[31m refund" in listed
@@ -110,7 +110,7 @@ def test_without_its_intent_in_training_nothing_similar_was_trained_on(
     name = next(each.id for each in loop.iteration(3).read_examples() if each.reference == "refund")
     told = json.loads(cli("nearest", f"{LOOP}/3", name, "--json").stdout)
     assert told["nothing_similar"] is True
-    assert 'no similar training row: none is labelled "refund"' in told["answer"]
+    assert 'no similar training row: no row is labelled "refund"' in told["answer"]
     assert "has changed since" in told["notice"]
     path.unlink()
     gone = cli("nearest", f"{LOOP}/3", name)

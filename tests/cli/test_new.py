@@ -94,13 +94,14 @@ def test_what_is_not_used_is_named_and_what_changes_the_meaning_is_a_warning(
     )
     done = cli("new", "mine", "--data", "rows.jsonl")
     assert done.returncode == 0, done.stderr
-    assert "\nnot used: url\n" in done.stdout
+    assert "\ncolumns not used: url\n" in done.stdout
     warnings = [line for line in done.stderr.splitlines() if "hint:" not in line]
     assert warnings == [
         "warning: only 1 row is held out: it decides the whole score",
-        "warning: tools is not used: the model never sees the tools it calls (in 10 of 10 rows)",
-        "warning: weight is not used: all rows count equally (in 10 of 10 rows); "
-        "5 rows with the value 0 or false are used like the others, the first in line 1",
+        "warning: column tools is not used: the model never sees the tools it calls (in 10 of 10 "
+        "rows)",
+        "warning: column weight is not used: all rows count equally (in 10 of 10 rows); "
+        "5 rows with the value 0 or false, the first in line 1, are used like the others",
     ]
 
 

@@ -44,7 +44,7 @@ def test_people_see_bars_on_one_scale_and_the_commands_that_would_decide(
         in told
     )
     assert f"tui-loop --loops {CHECKOUT}/loops run support-tiny --from 1 --repeat 1" in told
-    assert "runs 2, 6 have the same config: score 66% (sd 2.4 points over 2 runs)" in told
+    assert "iterations 2, 6 have the same config: score 66% (sd 2.4 points over 2 runs)" in told
 
 
 def test_bars_are_plain_where_the_output_has_no_other_signs(

@@ -113,7 +113,7 @@ def test_looks_that_were_taken_are_shown(review: Path) -> None:
     assert [each["iteration"] for each in told["looks"]] == [5, 4]
     text = reader("ready", f"{LOOP}/4", folder=review).stdout
     assert text.startswith("support-intents/4 is ready: all 6 criteria are met")
-    assert "compared with the base: 52 fixed, 0 broken, 3 pass in both, 28 in neither" in text
+    assert "compared with the base: 52 fixed, 0 broken, 3 passed by both, 28 by neither" in text
     assert "2 uses of this holdout so far, the first by support-intents/5" in text
     text = reader("ready", f"{LOOP}/5", folder=review).stdout
     assert "the eval set is too optimistic: 70% on the eval set, 48% on the holdout (-22 ±" in text
@@ -254,12 +254,12 @@ def test_a_closed_loop_is_shown_as_such_and_runs_nothing_until_reopened(
     path = loop_of(review).settings_file
     before = path.read_bytes()
     assert main(["close", LOOP, "--why", "good enough\nfor the pilot", "--yes"]) == 0
-    assert "closed with 4: good enough" in capsys.readouterr().out
+    assert "closed with iteration 4: good enough" in capsys.readouterr().out
     assert path.read_bytes().startswith(before.rstrip())
     assert json.loads(_out(capsys, "list", "--json"))["loops"][0]["state"] == "closed"
     assert json.loads(_out(capsys, "show", LOOP, "--json"))["closed"]["iteration"] == 4
-    assert "closed with 4" in _out(capsys, "show", LOOP)
-    assert "closed with 4" in _out(capsys, "status", LOOP)
+    assert "closed with iteration 4" in _out(capsys, "show", LOOP)
+    assert "closed with iteration 4" in _out(capsys, "status", LOOP)
     for command in (["run", LOOP], ["resume", f"{LOOP}/3"]):
         monkeypatch.setattr("tui_loop.engine.extras.has_train", lambda: True)
         assert main(command) == 2
@@ -268,7 +268,7 @@ def test_a_closed_loop_is_shown_as_such_and_runs_nothing_until_reopened(
     assert f"hint: tui-loop close {LOOP} --reopen" in heard
     assert main(["close", LOOP, "--why", "again"]) == 2
     assert main(["close", LOOP, "--reopen"]) == 0
-    assert "open again; previously closed with 4" in capsys.readouterr().out
+    assert "open again; previously closed with iteration 4" in capsys.readouterr().out
     assert path.read_bytes().rstrip() == before.rstrip()
     assert main(["close", LOOP, "--reopen"]) == 2
     assert main(["close", LOOP]) == 2
@@ -319,7 +319,7 @@ def test_a_loop_that_is_not_ready_says_what_is_missing_before_it_is_closed(
     assert f"hint: tui-loop close {LOOP} --why '...' --yes" in heard
     assert path.read_bytes() == before
     assert main(["close", LOOP, "--why", "enough", "--iteration", "1", "--yes"]) == 0
-    assert f"{LOOP} closed with 1: enough" in capsys.readouterr().out
+    assert f"{LOOP} closed with iteration 1: enough" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("answer", "is_closed"), [("n", False), ("", False), ("y", True)])

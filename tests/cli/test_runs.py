@@ -86,7 +86,7 @@ def test_the_classic_two_iteration_script(cli: Cli, tmp_path: Path) -> None:
     assert gap["figures"]["eval_loss"] > gap["figures"]["train_loss"]
     for words in (
         "over 4 held-out rows the difference (",
-        "may be chance. It is no reason to change the learning rate",
+        "may be chance, and is no reason to change the learning rate",
         "so the run learned little and did not cause the gap",
     ):
         assert words in gap["message"]

@@ -58,7 +58,7 @@ CASES: list[tuple[list[str], list[str]]] = [
     ([*NEW, "good.jsonl", "--holdout", "empty.jsonl"], ["empty.jsonl", "empty"]),
     (
         [*NEW, "two.csv", "--metric", "label"],
-        ["two.csv", "which column is the label", "--set data.columns."],
+        ["two.csv", "which columns are label and text", "--set data.columns."],
     ),
     ([*NEW, "good.jsonl", "--set", "learning_rte=1"], ["did you mean learning_rate"]),
     ([*NEW, "good.jsonl", "--set", "training.foo=1"], ["training.foo", "no such field"]),

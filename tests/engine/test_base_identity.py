@@ -180,7 +180,7 @@ def test_a_copy_of_a_hub_model_is_the_same_base_and_a_newer_commit_is_not(
         require_same_base(folder, newer, "model.init_adapter")
     assert refusal.value.message == (
         "model.init_adapter: a/1 was trained on the base org/name (commit aaaaaaaa), but this "
-        "config has org/name (commit bbbbbbbb)"
+        "config has the base org/name (commit bbbbbbbb)"
     )
     assert f"--set model.revision={COMMIT}" in refusal.value.hint
 

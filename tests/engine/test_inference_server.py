@@ -193,7 +193,7 @@ def test_ask_shows_the_models_side_by_side(loop: LoopFolder, cli: Cli) -> None:
 
 def test_the_first_outputs_are_logged_and_change_no_output(loop: LoopFolder) -> None:
     """The outputs asked for above come in one plain order; here is that the run's did not."""
-    for number, parent in ((2, "that iteration 1 failed"), (3, "that iteration 2 failed")):
+    for number, parent in ((2, "failed by iteration 1"), (3, "failed by iteration 2")):
         journal = loop.iteration(number).journal.read_text()
         (line,) = [each for each in journal.splitlines() if "first outputs: " in each]
         assert parent in line

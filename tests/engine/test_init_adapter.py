@@ -151,8 +151,8 @@ def test_an_adapter_of_other_sizes_names_a_layer_and_its_own_base(
 ) -> None:
     error = refusal(loop, config_of(models, base="wider"))
     assert (
-        "4 of its 4 layers have a different size; model.layers.0.self_attn.q_proj is"
-        in error.message
+        "4 of its 4 layers differ in size from those of the base; for example, "
+        "model.layers.0.self_attn.q_proj is" in error.message
     )
     assert "32 x 32 in the adapter and 48 x 48 in" in error.message
     assert f"--set model.id={models / 'base'}" in error.hint

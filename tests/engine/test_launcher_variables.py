@@ -80,7 +80,7 @@ def test_a_run_in_a_process_of_its_own_does_not_wait_for_other_ranks(tiny_loop: 
     environment = {**os.environ, **LEFT_BEHIND}
     assert subprocess.run(command, env=environment, timeout=300, check=False).returncode == 0
     assert iteration_of(folder).state == "finished"
-    assert "ignored environment variables of a launcher" in told(folder)
+    assert "environment variables of a launcher are ignored" in told(folder)
 
 
 @pytest.mark.slow

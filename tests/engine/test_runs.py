@@ -86,11 +86,11 @@ def test_the_record_names_the_columns_that_were_not_used(
     assert folder.read_splits()["train"].unused == ("weight", "url")
     events = [json.loads(line) for line in folder.journal.read_text().splitlines()]
     lines = [(each["level"], each["text"]) for each in events if each["event"] == "line"]
-    assert ("info", "not used: url") in lines
+    assert ("info", "columns not used: url") in lines
     assert (
         "warning",
-        "weight is not used: all rows count equally (in 40 of 40 rows); "
-        "20 rows with the value 0 or false are used like the others, the first in line 1",
+        "column weight is not used: all rows count equally (in 40 of 40 rows); "
+        "20 rows with the value 0 or false, the first in line 1, are used like the others",
     ) in lines
 
 

@@ -137,7 +137,7 @@ def test_two_files_of_one_split_are_asked_about(tmp_path: Path, write_lines: Wri
     with pytest.raises(BadInput) as caught:
         load(tmp_path / "set")
     assert caught.value.message == (
-        f"{tmp_path / 'set'}: train.jsonl and train_socratic.jsonl both belong to the split train"
+        f"{tmp_path / 'set'}: train.jsonl and train_socratic.jsonl belong to the same split, train"
     )
     assert caught.value.hint.startswith(f"--data {tmp_path / 'set' / 'train.jsonl'}")
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.engine.conftest import TinyLoop
-from tests.engine.nvml import Gpu, installed
+from tests.engine.gpus.nvml import Gpu, installed
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.record.events import LineLogged, RunEnded, RunStarted, SystemSampled
 from tui_loop.core.record.folders import IterationFolder, LoopFolder

@@ -67,7 +67,7 @@ def test_a_cache_folder_that_takes_nothing_is_an_error_that_names_it(
 ) -> None:
     monkeypatch.setattr(training_rows, "IN_MEMORY_TOKENS", 0)
     cache.parent.write_text("no folder")
-    with pytest.raises(BadInput, match="cannot hold the training rows") as raised:
+    with pytest.raises(BadInput, match="cannot store the training rows") as raised:
         render_training_rows(renderer, ROWS)
     assert "TUI_LOOP_CACHE" in raised.value.hint
 

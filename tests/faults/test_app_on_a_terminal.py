@@ -228,7 +228,7 @@ def test_the_detach_key_gives_the_shell_back_and_the_run_goes_on(
     folder = loop.iteration(1)
     first = open_app().runs(folder)
     first.types("\x1a")  # ctrl+z does not stop an app that a run lives in
-    first.shows("Suspending would also suspend long/1")
+    first.shows("Suspending the app would also suspend long/1")
     first.types("D")
     assert first.ends() == 0
     assert b"continues in the background" in first.output

@@ -139,5 +139,5 @@ def test_a_device_fault_is_distinguished_from_other_crashes(
     summary = hosted.folder.read_summary()
     assert summary is not None
     assert summary.error is not None
-    assert "in a new one: `tui-loop resume" in summary.error["hint"]
+    assert "in a new process: `tui-loop resume" in summary.error["hint"]
     outcome(hosted.folder)

@@ -63,7 +63,7 @@ def test_a_run_that_hangs_in_checking_is_ended_by_a_stop(
     assert host.wait(PATIENCE_SECONDS) == 3
     assert not psutil.pid_exists(host.pid)
     assert told(folder).endswith(
-        "abandoned 1 s after a stop request, still in phase checking: unsaved work is lost"
+        "abandoned 1 s after a stop request, while still in phase checking: unsaved work is lost"
     )
     assert main([*loops, "status", loop.loop.name]) == 0
     assert f"{folder} stopped" in capfd.readouterr().out

@@ -121,7 +121,7 @@ def test_a_suspended_app_ends_when_its_shell_ends_the_job(
 def test_an_app_without_a_shell_is_not_suspended(open_app: OpenApp, outcome: Outcome) -> None:
     app = open_app().draws()
     app.types("\x1a")
-    app.shows("Cannot suspend: no shell is waiting")
+    app.shows("Cannot suspend the app: no shell could resume it")
     app.app.send_signal(signal.SIGTSTP)
     app.output = b""
     app.types("?")

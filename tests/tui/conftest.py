@@ -421,7 +421,8 @@ class FakeBackend:
     def auto_preview(self, loop: LoopFolder, start: int | None) -> list[str]:
         if self.refusal:
             raise self.refusal
-        return [f"first from {start or 'the best'}: learning_rate 5e-3 → 1e-3, because"]
+        place = f"iteration {start}" if start else "the best iteration"
+        return [f"first from {place}: learning_rate 5e-3 → 1e-3, because"]
 
     def run_auto(
         self, loop: LoopFolder, start: int | None, iterations: int, hours: float | None

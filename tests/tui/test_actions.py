@@ -305,7 +305,9 @@ _asks("run.checkpoint", "checkpoint")
 @does("run.resume", alone=True)
 async def it_asks_whether_to_resume_and_says_from_where(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.tells("2 is finished. Only stopped, failed or interrupted runs can be resumed.")
+    await opened.tells(
+        "Run 2 is finished. Only stopped, failed or interrupted runs can be resumed."
+    )
     run = scripted_iteration(opened.bench.loop).starts().steps(2.0)
     run.ends("stopped")
     opened.bench.poll_now()
@@ -331,7 +333,8 @@ async def it_does_not_stop_while_a_run_lives_in_it(opened: Opened, key: str) -> 
     opened.backend.runs.append(run)
     await opened.press(key)
     await opened.tells(
-        "Suspending would also suspend support-intents/3. D quits and leaves it running."
+        "Suspending the app would also suspend support-intents/3. D quits the app; "
+        "the run continues."
     )
     run.closes()
 
@@ -362,14 +365,14 @@ async def the_patterns_open(opened: Opened, key: str) -> None:
 @does("loop.progress")
 async def the_progress_opens(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Progress of support-intents", "the best so far is 2")
+    await opened.shows("Progress of support-intents", "the best so far is iteration 2")
     assert isinstance(opened.app.screen, ProgressScreen)
 
 
 @does("loop.ready")
 async def the_checklist_opens(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Is support-intents/2 ready?", "no worse than its parent, 1")
+    await opened.shows("Is support-intents/2 ready?", "no worse than its parent (1)")
     assert isinstance(opened.app.screen, ReadyScreen)
 
 
@@ -501,11 +504,11 @@ async def _on_field(opened: Opened, name: str) -> RowList:
 @does("iterations.why")
 async def the_reason_of_a_run_is_written(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Why was 2 run?", "The original reason stays in the record.")
+    await opened.shows("Why was iteration 2 run?", "The original reason stays in the record.")
     assert isinstance(opened.app.screen, InputDialog)
     await opened.type("twice the epochs")
     await opened.press("enter")
-    await opened.tells("Saved the reason for 2.")
+    await opened.tells("Saved the reason for iteration 2.")
     await opened.shows("because: twice the epochs")
     decision = opened.bench.loop.iteration(2).read_decision()
     assert (decision.why, decision.first_why) == ("twice the epochs", "it had not converged")
@@ -1321,7 +1324,7 @@ async def the_queue_opens(opened: Opened, key: str) -> None:
 @does("loop.auto")
 async def auto_asks_for_its_budget(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Auto from support-intents/2", "first from 2: learning_rate")
+    await opened.shows("Auto from support-intents/2", "first from iteration 2: learning_rate")
     assert isinstance(opened.app.screen, AutoDialog)
     await opened.press("escape")
 
@@ -1370,12 +1373,12 @@ async def it_is_put_back(opened: Opened, key: str) -> None:
 async def the_loop_is_closed_and_opened_again(opened: Opened, key: str) -> None:
     loop = opened.bench.loop
     await opened.press(key)
-    await opened.shows("Close support-intents?", "Its final iteration is 2")
+    await opened.shows("Close support-intents?", "The final iteration will be 2")
     await opened.press("enter")
     assert isinstance(opened.app.screen, InputDialog), "it is closed for a reason"
     await opened.type("good enough")
     await opened.press("enter")
-    await opened.shows("closed with 2")
+    await opened.shows("closed with iteration 2")
     closed = loop.read_settings().closed
     assert closed is not None
     assert (closed.why, closed.iteration) == ("good enough", 2)
@@ -1397,7 +1400,7 @@ async def the_goal_is_edited(opened: Opened, key: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDITOR", an_editor(loop.path.parent, "path.write_text('= no')"))
         await opened.press(key)
-        await opened.shows("loop.toml cannot be used", "restore it as it was")
+        await opened.shows("loop.toml cannot be used", "restore the earlier version")
         await opened.press("r")
         await opened.until(lambda: "reach 90%" in loop.settings_file.read_text())
     await opened.until(lambda: opened.app.screen is opened.bench)
@@ -1423,7 +1426,7 @@ async def a_report_is_written(opened: Opened, key: str) -> None:
 @does("loop.fresh")
 async def another_split_is_drafted(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("Draft the next one, from 2, on a fresh split?")
+    await opened.shows("Draft the next iteration from 2 on a fresh split?")
     await opened.press("enter")
     await opened.tells("24 rows drawn from training")
     assert opened.bench.state.selected == DRAFT
@@ -1454,7 +1457,9 @@ async def the_queued_draft_is_read_in_full(opened: Opened, key: str) -> None:
 async def the_models_may_be_asked_anything(opened: Opened, key: str) -> None:
     await opened.press(key)
     await opened.until(lambda: isinstance(opened.app.screen, AskingScreen))
-    await opened.shows("Ask support-intents/2", "Each prompt is sent to 2, 1, base.")
+    await opened.shows(
+        "Ask support-intents/2", "sent to iteration 2 and iteration 1 and the base model."
+    )
     assert opened.backend.askers[-1].asked == []
 
 
@@ -1740,7 +1745,7 @@ def test_a_remapped_key_works_and_the_old_one_does_not(open_app: OpenApp) -> Non
 @pytest.mark.parametrize(
     ("text", "named", "hint"),
     [
-        ('"run.start" = "s"', "run.stop", "give one of them another key"),
+        ('"run.start" = "s"', "run.stop", "give one of the two actions a different key"),
         ('"run.start" = ","', "run.start", "ctrl+r"),
         ('"run.start" = 3', "keys", "correct that line"),
     ],
@@ -1767,7 +1772,7 @@ def test_the_palette_performs_an_action(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("4", "colon")
         await opened.type("zoom the")
-        await opened.shows("zoom the pane, or show all again  (z)")
+        await opened.shows("zoom this pane, or show all panes  (z)")
         await opened.press("enter")
         await opened.until(lambda: not CommandPalette.is_open(opened.app))
         await opened.hides("3 Loss of 2")

@@ -51,7 +51,7 @@ def test_results_come_one_by_one_and_are_summed_up(
             result(examples[0], examples[0].reference, passed=True),
             result(examples[1], "\x1b[2J[bold]still\x07", passed=False),
         ]
-        await opened.shows("2 of 7 ...", "1 of 2 now pass so far. The results are not recorded.")
+        await opened.shows("2 of 7 ...", "now passing: 1 of 2 failed examples so far. The results")
         await opened.shows("is now ✓", "5 tokens, ended before the token limit")
         await opened.press("j")
         await opened.shows("is now ✗ ␛[2J[bold]still␇", "cut at the token limit")
@@ -59,7 +59,7 @@ def test_results_come_one_by_one_and_are_summed_up(
         assert "is now" not in screen.sheet.text
         work.told = [result(each, "no", passed=False) for each in examples[2:]]
         work.told.append(ServerStatus("answered"))
-        await opened.shows("1 of 7 now pass. The results are not recorded.")
+        await opened.shows("now passing: 1 of 7 failed examples. The results are not recorded.")
         assert screen.rows.cursor == 2
         assert not work.is_closed
         await opened.press("escape")
@@ -134,7 +134,7 @@ def test_only_the_first_of_very_many_are_generated(
 
     async def steps(opened: Opened) -> None:
         await begun(opened)
-        await opened.shows("Only the first 3 of 7 listed examples are generated.")
+        await opened.shows("Only the first 3 of 7 listed examples are generated again.")
         assert len(backend.generated[0][1]) == 3
         await opened.press("tab", "escape")
         assert isinstance(opened.app.screen, AgainScreen)
@@ -159,8 +159,5 @@ def test_the_sum_says_what_became_of_those_that_passed() -> None:
         return result(example, "x", passed=now)
 
     some = [one(False, True), one(False, False), one(True, True), one(True, False), one(None, True)]
-    assert sum_of(some[:2]) == "1 of 2 now pass"
-    assert sum_of(some) == (
-        "1 of 2 failed ones now pass; 1 of 2 passed ones still pass; "
-        "1 of 1 without an outcome now pass"
-    )
+    assert sum_of(some[:2]) == "now passing: 1 of 2 failed examples"
+    assert sum_of(some) == "now passing: 1 of 2 failed, 1 of 2 passed, 1 of 1 unscored examples"

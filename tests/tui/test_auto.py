@@ -19,7 +19,9 @@ SMALL, WIDE = (80, 24), (160, 48)
 def test_the_dialog_shows_what_comes_first_and_asks_for_the_budget(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("g a")
-        await opened.shows("Auto from support-intents/2", "first from 2: learning_rate", "no limit")
+        await opened.shows(
+            "Auto from support-intents/2", "first from iteration 2: learning_rate", "no limit"
+        )
         await opened.press("tab")
         await opened.type("0")
         await opened.press("enter")
@@ -43,7 +45,9 @@ def test_from_the_base_or_the_draft_it_builds_on_the_best(open_app: OpenApp) -> 
         for selected in (0, DRAFT):
             await opened.goes_to(selected)
             await opened.press("g a")
-            await opened.shows("Auto from the best of support-intents", "first from the best")
+            await opened.shows(
+                "Auto from the best iteration of support-intents", "first from the best"
+            )
             await opened.press("escape" if selected == 0 else "enter")
         await opened.until(lambda: opened.backend.autos == [(None, 4, None)])
 

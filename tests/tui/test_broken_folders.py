@@ -43,7 +43,7 @@ def test_a_config_that_cannot_be_read_hides_nobody_else(
         await opened.shows_in("#iterations", "003/config.toml: Expected ']'", "(at line 1,")
         await opened.shows("✗ The config cannot be read.", "draft, from 2")
         await opened.press("i")
-        await opened.tells("The config of 3 cannot be read.")
+        await opened.tells("The config of iteration 3 cannot be read.")
         assert not loop.draft.exists()
         await opened.press("enter")
         await opened.shows("cannot be read  unreadable", "hint: restore the file")
@@ -93,7 +93,7 @@ def test_a_journal_from_the_future_is_read_as_far_as_it_is_understood(
 
     async def steps(opened: Opened) -> None:
         await healthy_ones_are_shown(opened, 0, 1, 2, 3)
-        await opened.shows("1 lines unreadable", "1 events of a newer version skipped")
+        await opened.shows("1 lines unreadable", "skipped 1 events of a newer version")
         await opened.shows("run ended: finished")
 
     on_app(open_app(number=2), steps)
@@ -284,7 +284,7 @@ def test_tokens_that_are_missing_are_told(open_app: OpenApp, loop: LoopFolder) -
     async def steps(opened: Opened) -> None:
         await opened.press("4", "enter")
         await opened.shows(
-            "Example 1 of 7", "this iteration's losses are not on this machine", "base 2.780"
+            "Example 1 of 7", "this iteration's token losses are not on this machine", "base 2.780"
         )
         await opened.press("escape")
         for number in (0, 1):

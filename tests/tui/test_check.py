@@ -177,8 +177,10 @@ def test_what_is_not_used_is_a_finding_like_any_other(open_app: OpenApp, tmp_pat
 
     async def steps(opened: Opened) -> None:
         await checked(opened, found)
-        await opened.shows("! warning  weight is not used", "· info     not used: ␛[31murl")
-        await opened.shows("unused columns", "20 rows", "0 or false are used like")
+        await opened.shows(
+            "! warning  column weight is not used", "· info     columns not used: ␛[31murl"
+        )
+        await opened.shows("unused columns", "0 or false, the first in line")
         await opened.shows("hint: remove the rows that should not be trained on")
 
     on_app(open_app((80, 24), number=3), steps)

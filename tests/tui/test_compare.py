@@ -130,9 +130,13 @@ def test_nothing_fixed_and_nothing_broken_is_an_answer(open_app: OpenApp, loop: 
     async def steps(opened: Opened) -> None:
         await compared(opened)
         await opened.press("3")
-        await opened.shows("None of the 2 compared examples failed in 1 and passed in 2.")
+        await opened.shows(
+            "None of the 2 compared examples failed in iteration 1 and passed in iteration 2."
+        )
         await opened.press("4", "enter", "y")
-        await opened.shows("None of the 2 compared examples passed in 1 and failed in 2.")
+        await opened.shows(
+            "None of the 2 compared examples passed in iteration 1 and failed in iteration 2."
+        )
         await opened.tells("There is nothing to copy here.")
         assert isinstance(opened.app.screen, CompareScreen)
         await opened.press("5")
@@ -179,7 +183,7 @@ def test_other_rows_are_left_out_and_that_is_said(open_app: OpenApp, loop: LoopF
 
     async def steps(opened: Opened) -> None:
         await compared(opened)
-        await opened.shows_in("#figures", "measured differently (rows): only the 2 examples that")
+        await opened.shows_in("#figures", "measured differently (rows): only the 2 examples in")
         await opened.shows("2 fixed, 0 broken")
 
     on_app(open_app(size=SMALL, number=2), steps)

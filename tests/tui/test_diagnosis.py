@@ -117,7 +117,9 @@ def test_the_verdict_comes_first_then_findings_each_with_what_answers_it(
         )
         await opened.shows_in(name, "but: 24 examples are few", "→ step 15")
         await opened.shows_in(name, "[ ] num_train_epochs 5 → 2.5 expects score 72% to 80% (now")
-        await opened.shows_in(name, "3 of 4 confirmed here · tried already: 1 · medium confidence")
+        await opened.shows_in(
+            name, "3 of 4 confirmed here · tried already in iteration 1 · medium confidence"
+        )
         await opened.press("end")
         await opened.shows_in(name, "◐ weak slice", "○ plateau", "other suggestions")
         text = screen.list.entries
@@ -217,7 +219,7 @@ def test_of_two_that_set_one_field_differently_the_later_one_is_refused(
         await goes_to(opened, screen, FEWER)
         await opened.press("space", "down", "space")
         await opened.tells(
-            "not selected: num_train_epochs 3 conflicts with 2.5 in a selected suggestion"
+            "not selected: num_train_epochs 3 conflicts with the value 2.5 of a selected suggestion"
         )
         assert screen.progress.suggestions == [FEWER]
         await opened.press("up", "space", "down", "space")
@@ -330,7 +332,9 @@ def test_the_brackets_go_through_the_iterations_and_where_there_is_nothing_it_sa
         await opened.press("space", "right_square_bracket")
         await opened.shows("● diverged")
         await opened.press("right_square_bracket")
-        await opened.shows("No diagnosis yet: 4 is running.", "appears at its end")
+        await opened.shows(
+            "No diagnosis yet: iteration 4 is running.", "appears when the run has ended"
+        )
         await opened.press("right_square_bracket")
         await opened.shows("Diagnosis of the draft", "No diagnosis yet: the draft has not run.")
         await opened.press("right_square_bracket", *["left_square_bracket"] * 3)
@@ -338,9 +342,11 @@ def test_the_brackets_go_through_the_iterations_and_where_there_is_nothing_it_sa
         assert screen.list.entry is not None
         assert screen.list.entry.about == FEWER
         await opened.press("left_square_bracket")
-        await opened.shows("No findings in 1.")
+        await opened.shows("No findings in iteration 1.")
         await opened.press("left_square_bracket")
-        await opened.shows("No diagnosis: 0 is the untrained base model", "are compared with it")
+        await opened.shows(
+            "No diagnosis: iteration 0 is the untrained", "are compared with this model"
+        )
         assert opened.lines[-1].strip() == "[ prev  ] next  y copy  esc back  ? help"
         await opened.press("left_square_bracket", "space", "enter", "i")
         await opened.tells("No suggestion is selected.")
@@ -358,7 +364,7 @@ def test_what_ends_while_its_diagnosis_is_open_gets_one(
     run = scripted_iteration(loop, "learning_rate=1e-4").starts()
 
     async def steps(opened: Opened) -> None:
-        await diagnosed(opened, "No diagnosis yet: 4 is running.")
+        await diagnosed(opened, "No diagnosis yet: iteration 4 is running.")
         examples, tokens = examples_of({1, 2})
         run.ends(examples=examples, tokens=tokens)
         await opened.until(lambda: not opened.bench.poll_now() and "overfitting" in opened.text)
@@ -380,12 +386,12 @@ def test_a_slow_diagnosis_says_so_and_holds_up_neither_keys_nor_polls(
 
     async def steps(opened: Opened) -> None:
         try:
-            await diagnosed(opened, "reading the record of 2 ...")
+            await diagnosed(opened, "reading the record of iteration 2 ...")
             await opened.until(lambda: asked == [2])
             await opened.looks(2)
             await opened.press("left_square_bracket", "left_square_bracket")
             await opened.press("right_square_bracket")
-            await opened.shows("reading the record of 1 ...")
+            await opened.shows("reading the record of iteration 1 ...")
         finally:
             may.set()
         await opened.shows("weak slice  of 1")
@@ -482,7 +488,7 @@ def test_a_verdict_is_beside_what_can_be_claimed_and_nothing_is_cut(
             assert figures.endswith("0.915  71% +29 ±23 ")
             assert shown.split("│")[0].strip() == word
         await opened.press("enter")
-        await opened.shows("against 1: +29 ±23 points", sentence)
+        await opened.shows("against iteration 1: consistent with better, +29 ±23 points", sentence)
 
     on_app(open_app(size=size, number=2), steps)
 

@@ -260,7 +260,7 @@ def test_nothing_that_is_counted_or_named_is_obeyed(
 
     on_app(open_app(size=size, number=2), steps)
     text = "".join(line.name + line.figures for line in opened_at[0].list.lines)
-    assert "fail more often than chance" in text
+    assert "slices failing beyond chance" in text
     assert labels[0] in text
 
 
@@ -330,7 +330,7 @@ def test_no_question_or_toast_obeys_what_it_tells(
         await looks_at_all(opened, "enter", "n", "N")
         await opened.goes_to(2)
         await opened.press("1", "a")
-        await opened.shows("Why was 2 run?")
+        await opened.shows("Why was iteration 2 run?")
         await looks_at_all(opened, "home", "end", "escape")
         await opened.goes_to(1)
         await opened.press("i")

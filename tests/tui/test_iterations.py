@@ -212,11 +212,15 @@ def test_the_best_is_marked_and_explained(size: tuple[int, int], open_app: OpenA
     async def steps(opened: Opened) -> None:
         await opened.until(lambda: shown(opened, 2).startswith("2 ★"))
         assert "★" not in shown(opened, 1)
-        await opened.shows("★ best: score 71%, one run of this config; next best 42% (1)")
+        await opened.shows(
+            "★ best: score 71%, one run of this config; next best: 42% (iteration 1)"
+        )
         await opened.press("m")
         await opened.until(lambda: shown(opened, 2).startswith("2m★"))
         await opened.press("enter")
-        await opened.shows("★ best: score 71%, one run of this config; next best 42% (1)")
+        await opened.shows(
+            "★ best: score 71%, one run of this config; next best: 42% (iteration 1)"
+        )
 
     on_app(open_app(size=size, number=2), steps)
 

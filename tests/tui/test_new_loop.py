@@ -236,7 +236,11 @@ def test_a_path_that_is_no_file_is_said_when_it_is_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("taken", "there is a loop taken already"), ("list", "is a command"), ("A b", "cannot be")],
+    [
+        ("taken", "a loop named taken exists already"),
+        ("list", "is a command"),
+        ("A b", "cannot be"),
+    ],
 )
 def test_a_name_that_cannot_be_is_said_at_once_and_creates_nothing(
     tmp_path: Path, name: str, said: str
@@ -538,8 +542,8 @@ def test_what_is_not_used_is_shown_before_the_rows(tmp_path: Path, size: tuple[i
 
     async def steps(opened: Opened) -> None:
         await opened.type("rows.jsonl")
-        await opened.shows("18 training rows", "! tools is not used: the model never sees")
-        await opened.shows(f"· not used: {SHOWN}")
+        await opened.shows("18 training rows", "! column tools is not used: the model never")
+        await opened.shows(f"· columns not used: {SHOWN}")
 
     on_form(tmp_path, steps, backend=AppBackend(allow_code=False), size=size)
 

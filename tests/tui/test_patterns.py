@@ -74,10 +74,10 @@ def test_of_an_iteration_of_another_loop_its_key_opens_the_loop(
 
     async def steps(opened: Opened) -> None:
         screen = await patterns(opened)
-        await opened.shows("6 iterations of 2 loops", "2 of 2 runs diverged on tiny")
+        await opened.shows("6 iterations of 2 loops", "2 of 2 runs of one config diverged on tiny")
         await opened.press("enter", "enter")
         assert screen.evidence.place == "another/3"
-        await opened.tells("another/3 belongs to another loop. g O opens it.")
+        await opened.tells("another/3 belongs to another loop. g O opens that loop.")
         assert opened.app.screen is screen
         await opened.press("g O")
         await opened.until(lambda: opened.bench.loop.name == "another", "the other loop")
@@ -106,7 +106,7 @@ def test_a_loop_that_has_taught_nothing_says_what_patterns_need(
 
     async def steps(opened: Opened) -> None:
         await patterns(opened)
-        await opened.shows("No patterns yet. They need iterations that differ")
+        await opened.shows("No patterns yet. Patterns come from iterations")
         await opened.press("enter", "escape", "escape")
         await opened.until(lambda: opened.app.screen is opened.bench)
 

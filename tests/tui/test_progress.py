@@ -30,7 +30,9 @@ async def progress(opened: Opened) -> ProgressScreen:
 def test_each_iteration_is_a_line_with_bars_on_one_scale(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         screen = await progress(opened)
-        await opened.shows("the best so far is 2", "4 iterations", "score 0% ──", "loss 0.")
+        await opened.shows(
+            "the best so far is iteration 2", "4 iterations", "score 0% ──", "loss 0."
+        )
         await opened.shows("1 ☆ baseline", "2 ★ num", "42%", "71%", "├")
         assert isinstance(screen.rows.chosen, msgspec.Struct)
         assert screen.rows.key_of(screen.rows.cursor) == 2
@@ -48,7 +50,9 @@ def test_enter_goes_to_the_iteration_or_to_what_is_compared(open_app: OpenApp) -
         screen = await progress(opened)
         await opened.press("G")
         assert isinstance(screen.rows.chosen, Pair)
-        await opened.shows("the best so far, compared with", "1, its parent and the runner-up")
+        await opened.shows(
+            "the best iteration so far, compared with", "1, its parent and the runner-up"
+        )
         await opened.press("enter")
         await opened.until(lambda: isinstance(opened.app.screen, CompareScreen))
         await opened.press("escape", "home", "down", "enter")
@@ -64,7 +68,7 @@ def test_the_replicates_that_would_decide_are_queued_once(open_app: OpenApp) -> 
         await progress(opened)
         await opened.shows("2 more runs would show whether the difference is training noise")
         await opened.press("A")
-        await opened.tells("Queued 2 replicates; 2 drafts wait. g q shows the queue.")
+        await opened.tells("Queued 2 replicates; the queue now has 2 drafts. g q shows the queue.")
         queued = read_queue(loop)
         assert [(each.parent, list(each.set)) for each in queued] == [
             (1, ["training.seed"]),
@@ -72,7 +76,7 @@ def test_the_replicates_that_would_decide_are_queued_once(open_app: OpenApp) -> 
         ]
         assert queued[0].why == "is 2 better than 1 by more than training noise?"
         await opened.press("A")
-        await opened.tells("They are queued already; 2 drafts wait.")
+        await opened.tells("These runs are queued already; the queue now has 2 drafts.")
         assert read_queue(loop) == queued
 
     on_app(open_app(WIDE, number=2), steps)

@@ -35,7 +35,7 @@ def test_the_draft_goes_into_the_queue_and_the_next_begins_where_it_began(
     async def steps(opened: Opened) -> None:
         loop = opened.bench.loop
         await opened.press("A")
-        await opened.tells("The draft has no change; it would repeat 2.")
+        await opened.tells("The draft changes nothing; it would repeat iteration 2.")
         await opened.goes_to(2)
         await opened.press("i")
         await opened.until(lambda: opened.bench.state.draft is not None)
@@ -49,7 +49,7 @@ def test_the_draft_goes_into_the_queue_and_the_next_begins_where_it_began(
             (2, {RATE: 1e-3}),
             (2, {RATE: 2e-3}),
         ]
-        await opened.tells("2 drafts wait")
+        await opened.tells("the queue now has 2 drafts")
         assert opened.bench.state.draft is not None
         assert opened.bench.state.draft.parent == 2
         await opened.bench.drafts.save(opened.bench.state.draft.with_value(RATE, -1.0))

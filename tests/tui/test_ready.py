@@ -94,7 +94,7 @@ def test_each_criterion_has_its_sign_word_and_figure(
         await opened.shows("Is support-intents/2 ready?", "3 of 6 met")
         await opened.shows("✓ met      finished and evaluated", "✗ not met  at least 3 iterations")
         await opened.shows("? open     target", "no target set: 71%")
-        await opened.shows("✓ met      no worse than its parent, 1", "8 fixed, 1 broken of 24")
+        await opened.shows("✓ met      no worse than its parent (1)", "8 fixed, 1 broken of 24")
         await opened.press("j")
         await opened.shows("2 trained and finished", "→ run 1 more iteration")
         await opened.press("j")
@@ -124,7 +124,7 @@ def test_a_running_iteration_is_judged_when_it_has_ended(
         await opened.shows("? open     finished and evaluated", "? open     score at least 60%")
         assert not [each for each in screen.rows.items if each.status == "not met"]
         await opened.press("r")
-        await opened.tells(f"{number} is still running. Evaluate the holdout when it has ended.")
+        await opened.tells(f"Run {number} is still live. Evaluate the holdout when it has ended.")
         assert not backend.looks
         examples, tokens = examples_of(set(range(20)))
         run.ends(examples=examples, tokens=tokens)
@@ -181,7 +181,7 @@ def test_a_holdout_evaluation_asks_first_and_is_shown_when_it_is_done(
             "71% on the eval set, 70% on the holdout", "holdout evaluation  of 40 rows"
         )
         await opened.press("tab", "G")
-        await opened.shows("0 pass in both, 28 fixed, 0 broken, 12 in neither")
+        await opened.shows("0 pass in both, 28 fixed, 0 broken, 12 fail in both")
         await opened.shows("1st   2023-11-14 22:13  support-intents/1  40%")
         await opened.shows("2nd   2023-11-15 22:13  support-intents/2  70%")
 

@@ -27,7 +27,7 @@ async def opened_dialog(opened: Opened) -> RunDialog:
 def test_one_enter_does_not_run_an_unchanged_draft(open_app: OpenApp, backend: FakeBackend) -> None:
     async def steps(opened: Opened) -> None:
         dialog = await opened_dialog(opened)
-        await opened.shows("No change from its parent.")
+        await opened.shows("No change from the parent.")
         assert UNCHANGED not in opened.text
         await opened.press("enter")
         await opened.shows(UNCHANGED)

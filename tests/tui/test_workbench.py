@@ -126,7 +126,7 @@ def test_the_other_panes_show_what_the_cursor_is_on(open_app: OpenApp) -> None:
         await opened.shows("2 Config of 1", "3 Loss of 1", "4 Failures of 1", "5 Log of 1")
         await opened.shows("14 of 24 failed", "the defaults, to begin with")
         await opened.press("up")
-        await opened.shows("The base is not trained", "24 of 24 failed", "untouched base")
+        await opened.shows("The base model is not trained", "24 of 24 failed", "untouched base")
         await opened.press("down", "down", "down")
         await opened.shows("✗ the loss is not finite from step 4 on", "The run ended before eval")
         await opened.press("down")
@@ -319,7 +319,7 @@ def test_a_draft_that_the_editor_broke_is_restored_as_it_was(
         await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 1e-3)
         before = loop.draft.read_text()
         await opened.press("e")
-        await opened.shows("The draft cannot be read", "at line 1", "restore it as it was")
+        await opened.shows("The draft cannot be read", "at line 1", "restore the earlier version")
         assert loop.draft.read_text() == "[training\n"
         await opened.press("r")
         await opened.until(lambda: loop.draft.read_text() == before)
@@ -482,7 +482,7 @@ def test_one_enter_does_not_run_a_draft_without_a_change(
     async def steps(opened: Opened) -> None:
         for _ in range(2):  # esc forgets the first enter
             await opened.press("r")
-            await opened.shows("Run 4, from 2", "No change from its parent", "evaluation rows")
+            await opened.shows("Run 4, from 2", "No change from the parent", "evaluation rows")
             assert UNCHANGED not in opened.text
             await opened.press("enter")
             await opened.shows(UNCHANGED)
@@ -540,10 +540,10 @@ def test_the_reason_of_a_run_can_be_written_beside_its_config(
 
     async def steps(opened: Opened) -> None:
         await opened.press("2", "down", "a")
-        await opened.shows("Why was 2 run?")
+        await opened.shows("Why was iteration 2 run?")
         await opened.type("twice the epochs")
         await opened.press("enter")
-        await opened.tells("Saved the reason for 2.")
+        await opened.tells("Saved the reason for iteration 2.")
         assert loop.iteration(2).read_decision().why == "twice the epochs"
         assert loop.iteration(2).config.read_bytes() == before
         assert not loop.draft.exists()
@@ -636,11 +636,11 @@ def test_stop_asks_how_and_the_run_is_stopping_until_it_has_ended(
         line = json.loads(loop.iteration(4).requests.read_text())
         assert (line["name"], line["attempt"]) == ("stop", 1)
         assert (line["save"], line["evaluate"]) == (save, evaluate)
-        await opened.tells("4 will stop.")
+        await opened.tells("Run 4 will stop.")
         assert len(run.takes_requests()) == 1
         await opened.shows("▶ 4 stopping")
         await opened.press("s")
-        await opened.tells("4 is stopping. It ends after this step or batch.")
+        await opened.tells("Run 4 is stopping. It ends after this step or batch.")
         run.steps(1.9, first=3)
         await opened.looks(2)
         assert "▶ 4 stopping" in opened.lines[0]
@@ -670,7 +670,7 @@ def test_a_stop_that_is_confirmed_after_the_run_has_ended_is_not_requested(
             )  # type: ignore[union-attr]
         )
         await opened.press("e")
-        await opened.tells("4 has ended. s stops what is running now.")
+        await opened.tells("Run 4 has ended. s stops the run that is live now.")
         assert not loop.iteration(4).requests.exists()
         assert not loop.iteration(5).requests.exists()
         next_run.dies()
@@ -763,7 +763,7 @@ def test_a_second_start_is_refused_during_a_run_and_the_draft_stays(
         await edit(opened, RATE, "1e-3")
         await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 1e-3)
         await opened.press("r")
-        await opened.tells("4 is running. s stops it; A queues the draft.")
+        await opened.tells("Run 4 is live. s stops it; A queues the draft.")
         assert opened.app.screen is opened.bench
         assert saved(loop)["training"]["learning_rate"] == 1e-3
         run.ends()

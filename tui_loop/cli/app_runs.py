@@ -16,6 +16,7 @@ from tui_loop.tui.backend import Preview
 
 if TYPE_CHECKING:
     from tui_loop.cli.preflight_report import Preflight
+    from tui_loop.core.config.schema import Run
     from tui_loop.core.workflow.draft import Draft
     from tui_loop.engine.host import HostedRuns
 
@@ -28,6 +29,9 @@ DEVICE_FAULT = (
 LEFT_BEHIND = (
     "an earlier run hangs in the app and may hold memory until you close the app, so the new run "
     "starts in a separate process"
+)
+OTHER_GPU = (
+    "the app can only use the GPU of its first run, so the new run starts in a separate process"
 )
 
 
@@ -66,7 +70,7 @@ class AppRuns:
             train_rows=len(start.data.train),
             eval_rows=len(start.data.eval),
             steps=start.steps,
-            notices=[*self._process_notices(), *start.notices],
+            notices=[*self._process_notices(plan.config.run), *start.notices],
             findings=start_findings(loop, start),
         )
 
@@ -91,7 +95,7 @@ class AppRuns:
         refuse_errors(start_findings(loop, start))
         folders = create(loop, start)
         drop_draft(loop)
-        self._begin(folders, draft.config.run.runner)
+        self._begin(folders, draft.config.run)
         return folders[-1].number
 
     def resumption(self, loop: LoopFolder, number: int) -> tuple[str, list[str]]:
@@ -100,8 +104,10 @@ class AppRuns:
         from tui_loop.engine.extras import require_train
 
         require_train("training")
-        resume = check_resume(loop.existing(number), allow_code=self._allow_code)
-        return resume.description, [*resume.notices, *self._process_notices()]
+        folder = loop.existing(number)
+        resume = check_resume(folder, allow_code=self._allow_code)
+        notices = self._process_notices(folder.read_config().run)
+        return resume.description, [*resume.notices, *notices]
 
     def resume(self, loop: LoopFolder, number: int) -> None:
         """Resumes an iteration's run; raises TuiLoopError."""
@@ -110,7 +116,7 @@ class AppRuns:
         self._refuse_second()
         folder = loop.existing(number)
         resume = check_resume(folder, allow_code=self._allow_code)
-        self._begin(resume.folders, folder.read_config().run.runner)
+        self._begin(resume.folders, folder.read_config().run)
 
     def dangers(self) -> list[str]:
         """Returns what on this machine may end a run in the background."""
@@ -166,15 +172,21 @@ class AppRuns:
                 "stop that run first: the app hosts one run at a time",
             )
 
-    def _process_notices(self) -> list[str]:
+    def _process_notices(self, run: Run) -> list[str]:
         """Returns the reasons why the next run cannot be hosted in this process."""
-        reasons = (DEVICE_FAULT, self._has_device_fault), (LEFT_BEHIND, self._left_worker_behind)
+        from tui_loop.engine.gpus.process import needs_own_process
+
+        reasons = (
+            (DEVICE_FAULT, self._has_device_fault),
+            (LEFT_BEHIND, self._left_worker_behind),
+            (OTHER_GPU, needs_own_process(run)),
+        )
         return [notice for notice, holds in reasons if holds]
 
-    def _begin(self, folders: list[IterationFolder], runner: str) -> None:
+    def _begin(self, folders: list[IterationFolder], run: Run) -> None:
         """Starts the runs in a thread of this process, or in a separate process."""
         self._stopping.clear()
-        self._is_separate = runner == "process" or bool(self._process_notices())
+        self._is_separate = run.runner == "process" or bool(self._process_notices(run))
         work = self._run_in_process if self._is_separate else self._run_in_thread
         self._current, self._runs = folders[-1], None
         self._host = threading.Thread(

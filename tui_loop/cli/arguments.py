@@ -59,7 +59,7 @@ def add_allow_code(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-code",
         action="store_true",
-        help="allow the custom Python code of the model or metric, as long as it is unchanged",
+        help="allow the custom Python code of the model or metric to run, until that code changes",
     )
 
 

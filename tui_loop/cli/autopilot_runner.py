@@ -106,7 +106,7 @@ def first_step(loop: LoopFolder, start: int | None) -> list[str]:
         suggested = DiagnosisSource(_Diagnoses(loop)).propose(history)
         if suggested is None:
             raise BadInput(
-                "auto would stop at once: no untried suggestion for this iteration is worth a run",
+                "auto would stop at once: no untried suggestion of the diagnosis is worth a run",
                 "start auto from a different iteration, or run a change of your own first",
             )
         proposal = suggested

@@ -39,7 +39,9 @@ class HoldoutCost(msgspec.Struct, frozen=True):
     def sentences(self) -> tuple[str, str]:
         """Says what the evaluation does, and what it costs."""
         rows = f"all {self.rows} rows of the holdout" if self.rows else "all rows of the holdout"
-        effect = f"this evaluates the iteration and the base on {rows} and records only the scores"
+        effect = (
+            f"the evaluation scores the iteration and the base on {rows}; only scores are recorded"
+        )
         last_use = f" (the last use evaluated {self.earlier[-1].name})" if self.earlier else ""
         return effect, f"{cost_of(self.number)}{last_use}"
 

@@ -77,7 +77,7 @@ def print_annotated_counts(loop: LoopFolder, iterations: Sequence[Iteration], ou
         out.line(f"the annotations cannot be read: {annotations.trouble}")
     counts = {each.number: _annotated_counts(loop, each, annotations) for each in iterations}
     lines = [
-        f"{number} with annotations: {annotation_text(found)}"
+        f"iteration {number} with annotations: {annotation_text(found)}"
         for number, found in counts.items()
         if found is not None
     ]
@@ -110,7 +110,9 @@ def print_loop(
     _print_draft(loop, out)
     for iteration in iterations:
         if iteration.state == "unreadable" and iteration.error:
-            out.line(f"{iteration.number} cannot be read: {iteration.error.get('message')}")
+            out.line(
+                f"iteration {iteration.number} cannot be read: {iteration.error.get('message')}"
+            )
 
 
 def _print_draft(loop: LoopFolder, out: Output) -> None:

@@ -94,7 +94,7 @@ class DivergenceDetector:
         if train_loss is not None and not math.isfinite(train_loss):
             self._record("diverged", step, "train loss not finite")
         if train_loss == 0.0 and self._empty == self._logs:
-            reason = "loss and gradient are exactly 0 in every log"
+            reason = "loss and gradient are exactly 0 at every logged step"
             self._record("nothing_trained", step, reason)
 
     @property
@@ -112,7 +112,7 @@ class DivergenceDetector:
         is_empty = loss == 0.0 and not grad_norm
         self._empty = self._empty + 1 if is_empty else 0
         if self._empty == EMPTY_LOGS:
-            reason = f"loss and gradient are exactly 0 in {EMPTY_LOGS} logs in a row"
+            reason = f"loss and gradient are exactly 0 at {EMPTY_LOGS} logged steps in a row"
             self._record("nothing_trained", step, reason)
 
     def _record(self, kind: DivergenceKind, step: int, reason: str) -> None:

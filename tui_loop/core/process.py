@@ -55,7 +55,7 @@ def dangers(
         )
     is_near_init = 1 in ancestors[:3] or pid == 1
     if in_container and is_near_init and not environment.get("TMUX"):
-        found.append("this shell is the container's first process: when it ends, so does the run")
+        found.append("this shell is the container's first process: the run ends with the shell")
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.divergence import lower_rate
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.checkpoints import Resumption, resumption_of
-from tui_loop.core.record.events import LineLogged, RunStarted
+from tui_loop.core.record.events import LineLogged, RunStarted, UsedGpu
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.reader import iteration_of, read_run
@@ -30,6 +30,7 @@ from tui_loop.core.text.figures import brief_number
 from tui_loop.core.text.secrets import redacted
 from tui_loop.engine.base_identity import BASE
 from tui_loop.engine.extras import installed_versions
+from tui_loop.engine.gpus.listing import Gpu
 from tui_loop.engine.launch import dropped_names
 from tui_loop.engine.output_capture import logging_to, set_environment
 from tui_loop.engine.run_context import Diverged, Outcome, Run, TrainingOutOfMemory
@@ -67,11 +68,13 @@ class Attempts:
         earlier: int,
         resumption: Resumption,
         data: LoadedData | None = None,
+        gpus: Sequence[Gpu] = (),
         note_device: Callable[[Any], None] = lambda _: None,
     ) -> None:
         self._folder, self._journal, self._control = folder, journal, control
         self._note_device = note_device
         self._runner, self._data = runner, data
+        self._gpus = tuple(UsedGpu(gpu.index, gpu.uuid, gpu.name) for gpu in gpus)
         self._resumption = resumption
         self._rollbacks = 0
         self._config: Config = folder.read_config()
@@ -105,6 +108,7 @@ class Attempts:
                 versions=installed_versions(),
                 device=self._config.run.device,
                 runner=self._runner,
+                gpus=self._gpus,
             )
         )
 
@@ -128,7 +132,7 @@ class Attempts:
             set_environment()
             if names := dropped_names():
                 self._info(
-                    f"ignored environment variables of a launcher: {', '.join(names)}; "
+                    f"environment variables of a launcher are ignored: {', '.join(names)}; "
                     "a run uses a single process"
                 )
             with logging_to(self._journal):
@@ -213,8 +217,8 @@ class Attempts:
         return _Retry(
             "nonfinite",
             f"diverged at step {error.step}: {error.reason}; retrying from "
-            f"{resumption.description} with learning rate "
-            f"{brief_number(self._config.training.learning_rate)} → {brief_number(rate)}",
+            f"{resumption.description} with the learning rate lowered from "
+            f"{brief_number(self._config.training.learning_rate)} to {brief_number(rate)}",
             [f"training.learning_rate={rate!r}"],
             resumption,
         )

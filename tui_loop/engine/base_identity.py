@@ -167,7 +167,7 @@ def require_same_base(origin: IterationFolder, found: BaseIdentity, field: str) 
         hint = f"--set model.id={recorded.id}, or train without {field}"
     raise BadInput(
         f"{field}: {_origin(origin)} {recorded.shown_beside(found)}, but this "
-        f"config has {found.shown_beside(recorded)}",
+        f"config has the base {found.shown_beside(recorded)}",
         hint,
     )
 

@@ -25,15 +25,13 @@ from tui_loop.core.preflight.check_result import CheckKind, CheckResult, error, 
 from tui_loop.core.preflight.data_checks import check_metric
 from tui_loop.core.preflight.setting_checks import check_settings
 from tui_loop.core.process import treat_user_signals_as_termination
-from tui_loop.core.record.events import LineLogged, PhaseStarted, Progressed
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
-from tui_loop.core.record.journal import Journal
-from tui_loop.core.record.lock import RunLock
-from tui_loop.core.record.reader import read_run
-from tui_loop.core.record.requests import RequestReader
 from tui_loop.core.record.structs import EndState
 from tui_loop.core.workflow.draft import return_refused, return_unstarted
 from tui_loop.core.workflow.plan import create_base_for
+from tui_loop.engine.before_run import BeforeRun
+from tui_loop.engine.gpus.claim import GpuClaim, checked_request, claim_in_time
+from tui_loop.engine.gpus.process import fixed_gpus, use_only
 from tui_loop.engine.output_capture import output_to, set_environment
 from tui_loop.engine.run_control import StopRequested
 from tui_loop.engine.run_host import RunHost
@@ -45,6 +43,7 @@ class HostedRuns:
     """The runs of some iterations, in order; the first may be the base, which need not exist yet.
 
     `refusal`: the errors of the gate, [] where it passed. `current`: the iteration that runs.
+    All of them use the GPUs that are claimed for the first.
     `gave_up` and `has_device_fault` are as in `RunHost`.
     """
 
@@ -59,6 +58,7 @@ class HostedRuns:
         self.refusal: list[CheckResult] = []
         self._refused: IterationFolder | None = None
         self._read: tuple[Config, LoadedData] | None = None
+        self._claim: GpuClaim | None = None
         self.gave_up = False
         self.has_device_fault = False
 
@@ -74,6 +74,8 @@ class HostedRuns:
             return self._run()
         finally:
             self._read = self._host = None  # the app outlives the run, and rows may be gigabytes
+            if self._claim is not None:
+                self._claim.release()
             if self.refusal:
                 return_refused(self._folders, self._refused, as_draft=self._from_draft)
             else:
@@ -81,7 +83,9 @@ class HostedRuns:
 
     def _run(self) -> EndState:
         try:
-            self._pass_gate()
+            self._claim_gpus()
+            if not self.refusal:
+                self._pass_gate()
         except StopRequested:
             return "stopped"
         if self.refusal:
@@ -102,6 +106,7 @@ class HostedRuns:
             folder,
             runner=self._runner,
             may_refuse=folder.number > 0,
+            gpus=self._claim.gpus if self._claim is not None else (),
             data=self._data_for(folder.read_config()),
         )
         if self._terminated.is_set():  # a termination just before found no host
@@ -123,6 +128,27 @@ class HostedRuns:
         is_same = (config.data, config.evaluation) == (other.data, other.evaluation)
         return data if is_same else None
 
+    def _claim_gpus(self) -> None:
+        """Claims the GPUs and waits for them; fills in `refusal`. Raises StopRequested."""
+        folder = self.current
+        run = folder.read_config().run
+        try:
+            request = checked_request(run)
+            if request is None:
+                return
+            with self._before(folder) as before:
+                self._claim = claim_in_time(
+                    request,
+                    str(folder),
+                    run.gpu_wait,
+                    among=fixed_gpus(),
+                    poll=before.poll,
+                    waits=before.report_wait,
+                )
+            use_only(self._claim.gpus)
+        except BadInput as fault:
+            self.refusal = [error(CheckKind.GPUS, fault.message, fault.hint)]
+
     def _pass_gate(self) -> None:
         """Checks the iterations; fills in `refusal`. Raises StopRequested."""
         passed: list[Config] = []
@@ -132,35 +158,21 @@ class HostedRuns:
             config = folder.read_config()
             if any(set(changed_fields(config, other)) <= {SEED} for other in passed):
                 continue  # a replicate
-            with output_to(folder.output), RunLock(folder.lock) as lock:
-                self.refusal = errors_of(self._check(folder, config, lock))
+            with self._before(folder) as before:
+                self.refusal = errors_of(self._check(folder, config, before))
             if self.refusal:
                 return
             passed.append(config)
 
-    def _check(self, folder: IterationFolder, config: Config, lock: RunLock) -> list[CheckResult]:
+    def _check(
+        self, folder: IterationFolder, config: Config, before: BeforeRun
+    ) -> list[CheckResult]:
         """Checks one iteration; the journal of a new one shows the progress."""
-        run = read_run(folder)
-        requests = RequestReader(folder.requests, run.attempt + 1)
-        journal = Journal(folder.journal, lock.report_trouble) if run.started is None else None
-
-        def poll() -> None:
-            stops = any(request.name == "stop" for request in requests.read())
-            if stops or self._terminated.is_set():
-                raise StopRequested
-
-        def advance(done: int, total: int) -> None:
-            if journal is not None:
-                journal.append(Progressed(phase="checking", done=done, total=total))
-
         try:
-            if journal is not None:
-                journal.append(PhaseStarted(name="checking"))
-                text = "checking the model, the rows and the settings"
-                journal.append(LineLogged(level="info", source="tui-loop", text=text))
+            before.begin("checking", "checking the model, the rows and the settings")
             data = _load(folder.loop, config)
             self._read = config, data
-            return _check(folder.loop, config, data, poll=poll, progress=advance)
+            return _check(folder.loop, config, data, poll=before.poll, progress=before.advance)
         except StopRequested:
             raise
         except TuiLoopError as fault:
@@ -169,9 +181,9 @@ class HostedRuns:
             traceback.print_exc()
             text = f"the checks of {folder} could not be completed: {type(fault).__name__}: {fault}"
             return [error(CheckKind.MODEL, text, "check the model's files and the settings")]
-        finally:
-            if journal is not None:
-                journal.close()
+
+    def _before(self, folder: IterationFolder) -> BeforeRun:
+        return BeforeRun(folder, self._terminated.is_set)
 
 
 def _load(loop: LoopFolder, config: Config) -> LoadedData:

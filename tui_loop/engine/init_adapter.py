@@ -259,7 +259,7 @@ def _check_shapes(adapter: InitAdapter, model_id: str, base: Mapping[str, Tensor
     example = f"{other[0]} is {_shown(own)} in the adapter and {_shown(sizes)} in {model_id}"
     raise BadInput(
         f"{FIELD}: {adapter.name} does not fit the base: {len(other)} of its {len(layers)} layers "
-        f"have a different size; {example}",
+        f"differ in size from those of the base; for example, {example}",
         _base_hint(adapter.folder),
     )
 

@@ -85,6 +85,7 @@ def start_inference_server(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
+        env=original_environment(),
         start_new_session=True,
     )
 
@@ -112,6 +113,7 @@ def start_holdout_evaluation(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=log,
+        env=original_environment(),
         start_new_session=True,
     )
 
@@ -166,9 +168,26 @@ def dropped_names() -> list[str]:
     return sorted(_dropped)
 
 
-def original_environment() -> dict[str, str]:
-    """Returns the environment with the dropped variables restored.
+_replaced: dict[str, str | None] = {}
+"""The original values of replaced variables, None for one that was not set."""
 
-    It is for a run host, which drops them itself and records their names in its run's log.
+
+def replace_variable(name: str, value: str) -> None:
+    """Sets a variable for this process alone; the processes that it starts get the original."""
+    _replaced.setdefault(name, os.environ.get(name))
+    os.environ[name] = value
+
+
+def original_environment() -> dict[str, str]:
+    """Returns the environment with dropped and replaced variables restored.
+
+    It is for a run host, which drops them itself and records their names in its run's log, and
+    chooses its own GPUs.
     """
-    return {**os.environ, **_dropped}
+    restored = {**os.environ, **_dropped}
+    for name, value in _replaced.items():
+        if value is None:
+            restored.pop(name, None)
+        else:
+            restored[name] = value
+    return restored

@@ -101,7 +101,8 @@ def adapter_problems(config: Config, model: Any) -> list[str]:
         )
     if lora.target_modules == [] and not lora.target_parameters:
         problems.append(
-            "lora.target_modules: the list is empty, and lora.target_parameters is not set"
+            "lora.target_modules: no layer gets an adapter, because this list is empty and "
+            "lora.target_parameters is not set"
         )
     return problems
 
@@ -124,9 +125,8 @@ def _output_targets(config: Config, model: Any) -> list[str]:
     problems = []
     if adapted and is_tied:
         problems.append(
-            f"lora.target_modules: {', '.join(sorted(adapted))} shares its weight with "
-            f"{_other(adapted, (output, inputs))}, so a merged model would differ from the "
-            "trained one; use lora.modules_to_save"
+            f"lora.target_modules: {_tied(adapted, (output, inputs))}, so a merged model would "
+            "differ from the trained one; use lora.modules_to_save"
         )
     elif output in adapted:
         problems.append(
@@ -148,9 +148,11 @@ def _output_targets(config: Config, model: Any) -> list[str]:
     return problems
 
 
-def _other(adapted: set[str], both: tuple[str, str]) -> str:
+def _tied(adapted: set[str], both: tuple[str, str]) -> str:
+    """Returns how the layers with an adapter are tied: `lm_head shares its weight with wte`."""
     others = [name for name in both if name and name not in adapted]
-    return others[0] if others else "the other one"
+    named = " and ".join(sorted(adapted))
+    return f"{named} shares its weight with {others[0]}" if others else f"{named} share one weight"
 
 
 def _unknown_names(

@@ -20,6 +20,7 @@ from tui_loop.core.text.secrets import redacted
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine.extras import require_attention, require_gguf, require_quant
 from tui_loop.engine.foreign_code import hub_commit, model_code
+from tui_loop.engine.gpus.process import use_one
 from tui_loop.engine.model_source import ModelSource, find_model
 
 if TYPE_CHECKING:
@@ -225,9 +226,14 @@ def pretrained_arguments(config: Config, source: ModelSource) -> dict[str, Any]:
 
 
 def choose_device(device: str) -> str:
-    """Returns cuda, mps or cpu for `run.device`; raises BadInput for an unavailable device."""
+    """Returns cuda, mps or cpu for `run.device`; raises BadInput for an unavailable device.
+
+    A process that has claimed no GPU then uses a single one.
+    """
     import torch
 
+    if device in ("auto", "cuda"):
+        use_one()
     availability = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),

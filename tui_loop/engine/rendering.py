@@ -87,7 +87,7 @@ class RowNotRendered(BadInput):
         self.reason = one_line(str(fault), 160) or type(fault).__name__
         super().__init__(
             f"{row.place}: the chat template rejects this row: {self.reason}",
-            "correct or remove the row, or choose a model whose template accepts such turns",
+            "correct or remove the row, or choose a model whose chat template accepts it",
         )
 
 
@@ -343,8 +343,8 @@ class Renderer:
             template = choose_template(self._tokenizer, sample, recorded)
         if any(row.uses_tools for row in rows) and not template.can_call_tools():
             raise BadInput(
-                f"{self._config.model.id}: its chat template does not support tool calls",
-                "choose a model whose template has tool calls, or --set data.chat_template=FILE",
+                f"the chat template of {self._config.model.id} does not support tool calls",
+                "choose a model whose template supports them, or --set data.chat_template=FILE",
             )
         return template
 

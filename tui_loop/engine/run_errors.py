@@ -81,7 +81,7 @@ def _unexpected(error: BaseException, folder: IterationFolder, step: int | None)
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return RunError("disk", message, f"free disk space, then {command('resume', folder)}", step)
     if is_device_fault(error):
-        hint = "this process can no longer use the GPU; resume in a new one: "
+        hint = "this process can no longer use the GPU; resume in a new process: "
         hint += command("resume", folder)
         return RunError("crashed", message, hint, step)
     return RunError("crashed", message, f"the traceback is in {folder.output}", step)

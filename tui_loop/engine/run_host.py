@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tui_loop.core.record.structs import EndState
 from tui_loop.core.text.secrets import redact_file
 from tui_loop.core.workflow.run_end import write_end
 from tui_loop.engine.attempts import Attempts
+from tui_loop.engine.gpus.listing import Gpu
 from tui_loop.engine.run_control import RunControl
 from tui_loop.engine.run_errors import moved_error
 from tui_loop.engine.system_sampler import SystemSampler
@@ -50,6 +52,7 @@ class RunHost:
     `may_refuse`: a first attempt that finds the settings or the data unfit before it trains is no
     run, so its end is not recorded; `refusal` has the reason.
     `data`: the iteration's data, where they have just been read.
+    `gpus`: those that are claimed for the run.
     `gave_up`: the host abandoned its worker; the process must exit without waiting for it.
     `has_device_fault`: this process can no longer use its GPU.
     """
@@ -61,9 +64,10 @@ class RunHost:
         runner: str,
         may_refuse: bool = False,
         data: LoadedData | None = None,
+        gpus: Sequence[Gpu] = (),
     ) -> None:
         self.folder, self.runner, self._may_refuse = folder, runner, may_refuse
-        self._data = data
+        self._data, self._gpus = data, gpus
         self.refusal: BadInput | None = None
         self.control = RunControl()
         self.gave_up = False
@@ -87,7 +91,7 @@ class RunHost:
             resumption = next_resumption(self.folder, before)
             journal = Journal(self.folder.journal, lock.report_trouble)
             self.control.acknowledge = _acknowledges_in(journal)
-            sampler = SystemSampler(journal, self.folder)
+            sampler = SystemSampler(journal, self.folder, [gpu.uuid for gpu in self._gpus])
             attempts = Attempts(
                 self.folder,
                 journal,
@@ -96,6 +100,7 @@ class RunHost:
                 earlier=before.attempt,
                 resumption=resumption,
                 data=self._data,
+                gpus=self._gpus,
                 note_device=sampler.note_device,
             )
             attempts.begin()
@@ -171,7 +176,9 @@ class RunHost:
         self.control.give_up()
         attempts.state, attempts.error = "stopped", None
         phase = read_run(self.folder).phase or "starting"
-        text = f"the run was abandoned {expired}, still in phase {phase}: unsaved work is lost"
+        text = (
+            f"the run was abandoned {expired}, while still in phase {phase}: unsaved work is lost"
+        )
         journal.append(LineLogged(level="warning", source="tui-loop", text=text))
 
     def _stop(self) -> None:

@@ -195,7 +195,7 @@ def _prepare(run: Run, loaded: LoadedModel, data: LoadedData) -> Prepared:
         run.warn(
             "evaluation",
             f"{long} prompts leave no room for {eval_set.max_new_tokens} new tokens; "
-            "their start is cut off for generation",
+            "generation cuts off the start of these prompts",
         )
     return Prepared(loaded, data, renderer, eval_set, eval_batch_of(run), scorer)
 

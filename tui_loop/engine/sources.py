@@ -74,14 +74,14 @@ def _folder(entry: str, path: Path, options: ReadOptions) -> Source:
     if not by_split:
         raise BadInput(
             f"{path}: no file name contains train, validation or test",
-            "give the path of the file, or rename it, e.g. train.jsonl",
+            "give the path of a file, or rename the file, e.g. to train.jsonl",
         )
     by_split = {split: by_split[split] for split in SPLITS if split in by_split}
     for split, files in by_split.items():
         if len({_SHARD.sub("", str(file)) for file in files}) > 1:
             names = [str(file.relative_to(path)) for file in files]
             raise BadInput(
-                f"{path}: {' and '.join(names)} both belong to the split {split}",
+                f"{path}: {' and '.join(names)} belong to the same split, {split}",
                 f"--data {files[0]}, or --data {' --data '.join(map(str, files))} to use all",
             )
     notes: list[str] = []

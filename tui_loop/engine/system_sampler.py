@@ -9,14 +9,14 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tui_loop.core.record.events import LineLogged, SystemSampled
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.text.secrets import redacted
-from tui_loop.engine.gpu_readings import Gpus, gpu_ids
+from tui_loop.engine.gpus.readings import Gpus, gpu_ids
 
 SAMPLE_SECONDS = 10.0
 """A run of a day has 8,640 samples, 4 MB of its journal, and a shortage of memory or of GPU use is
@@ -42,13 +42,16 @@ class SystemSampler:
     The last one comes at its end. Nothing is appended after it, even if a reading still hangs.
     """
 
-    def __init__(self, journal: Journal, folder: IterationFolder) -> None:
+    def __init__(
+        self, journal: Journal, folder: IterationFolder, gpu_ids: Sequence[str] = ()
+    ) -> None:
+        """`gpu_ids`: the UUIDs of the run's GPUs, where they are known before it begins."""
         self._journal, self._folder = journal, folder
         self._ending = threading.Event()
         self._lock = threading.Lock()
         self._is_over = False
         self._noted: set[str] = set()
-        self._gpu_ids: list[str] = []
+        self._gpu_ids = list(gpu_ids)
         self._gpus: Gpus | None = None
         self._thread = threading.Thread(target=self._sample_loop, name="system", daemon=True)
 
@@ -66,7 +69,7 @@ class SystemSampler:
 
     def note_device(self, device: Any) -> None:
         """Samples the GPU of a `torch.device` from now on; call it once CUDA is in use."""
-        self._gpu_ids = gpu_ids(device)
+        self._gpu_ids = self._gpu_ids or gpu_ids(device)
 
     def _sample_loop(self) -> None:
         try:

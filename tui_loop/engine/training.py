@@ -96,7 +96,7 @@ def _final_divergence(run: Run) -> DivergenceEvent | None:
     base = _base_loss(run)
     if base is None or not is_far_above(eval_loss, base):
         return None
-    reason = f"the final eval loss is {eval_loss:.3g}, far above the base's {base:.3g}"
+    reason = f"the final eval loss is {eval_loss:.3g}, far above the base model's {base:.3g}"
     return DivergenceEvent("diverged", step, reason)
 
 
@@ -161,7 +161,7 @@ def _require_trained_tokens(rows: TrainingRows) -> None:
     if not len(rows.dataset):
         raise BadInput(
             "data.train: no row has a token to train on",
-            "check the field weight of the turns, or --set data.train_on=all",
+            "check the weight field of the turns, or --set data.train_on=all",
         )
 
 
@@ -202,7 +202,7 @@ def _probe(run: Run, prepared: Prepared, trainer: LoopTrainer) -> None:
     probe = probe_training(trainer)
     if probe is not None:
         run.outcome.sizes["longest"] = probe.tokens
-        memory = f", {probe.peak_bytes / 2**30:.1f} GiB" if probe.peak_bytes else ""
+        memory = f" and {probe.peak_bytes / 2**30:.1f} GiB of memory" if probe.peak_bytes else ""
         run.info(
             f"the longest batch ({probe.rows} rows of up to {probe.tokens} tokens) takes "
             f"{duration(probe.seconds)}{memory}"

@@ -150,8 +150,8 @@ class _Records:
             self._writer.write(record)
         except OSError as error:
             raise BadInput(
-                f"{cache_folder()}: cannot hold the training rows: {error}",
-                "free some space there, or name another folder in TUI_LOOP_CACHE",
+                f"{cache_folder()}: cannot store the training rows: {error}",
+                "free some space there, or name a different folder in TUI_LOOP_CACHE",
             ) from error
 
     def dataset(self) -> Any:

@@ -354,12 +354,12 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
         """
         if hosted := self.backend.hosted():
             self.notify(
-                f"Suspending would also suspend {hosted}. {{run.detach}} quits and leaves it "
-                "running."
+                f"Suspending the app would also suspend {hosted}. {{run.detach}} quits the app; "
+                "the run continues."
             )
             return
         if not self._can_stop():
-            self.notify("Cannot suspend: no shell is waiting for this terminal. {app.quit} quits.")
+            self.notify("Cannot suspend the app: no shell could resume it. {app.quit} quits.")
             return
         super().action_suspend_process()
 
@@ -404,7 +404,7 @@ class LoopApp(KeysInOrder, EveryResize, MessageLine):
             done = subprocess.run(command, stdout=stream, stderr=stream, check=False)
         except OSError as error:
             return f"{command[0]}: {error.strerror}; set $EDITOR to an installed editor"
-        return f"{command[0]} ended with code {done.returncode}" if done.returncode else ""
+        return f"{command[0]} exited with code {done.returncode}" if done.returncode else ""
 
     def _handle_exception(self, error: Exception) -> None:
         """Ends the app after an error of its own; writes the traceback without local variables."""

@@ -237,7 +237,10 @@ def _heat(detail: ExampleDetail, whose: int, cursor: int, width: int) -> Lines:
     if all(each.number != detail.iteration for each in detail.tokens):
         lines.insert(
             0,
-            [("tokens   ", "muted"), ("this iteration's losses are not on this machine", "muted")],
+            [
+                ("tokens   ", "muted"),
+                ("this iteration's token losses are not on this machine", "muted"),
+            ],
         )
     views = [(_short(each.name), each.tokens) for each in (shown, *others)]
     at = min(max(cursor, 0), len(shown.tokens.tokens) - 1)

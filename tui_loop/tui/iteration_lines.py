@@ -126,9 +126,9 @@ def verdict_line(verdict: str) -> list[Span]:
 def claim_in_words(compared: Comparison) -> str:
     """Returns the claim about a change, and the runs and examples behind it."""
     if compared.change is None:
-        return f"against {compared.a}: nothing to compare"
+        return f"against iteration {compared.a}: nothing to compare"
     if compared.is_identical:
-        return f"against {compared.a}: the same config, rows, seed and results"
+        return f"against iteration {compared.a}: the same config, rows, seed and results"
     runs = compared.replicates
     counted = runs_words(runs)
     if compared.claim == SEED_NOISE:
@@ -137,9 +137,8 @@ def claim_in_words(compared: Comparison) -> str:
         over = examples_of(compared, by_loss=True)
     else:
         over = f"{examples_of(compared)}, {changes_of(compared)}"
-    return (
-        f"against {compared.a}: {compared.change_words} over {over}: {compared.claim} ({counted})"
-    )
+    figures = f"{compared.change_words} over {over}"
+    return f"against iteration {compared.a}: {compared.claim}, {figures} ({counted})"
 
 
 def claim_style(compared: Comparison | None) -> str:

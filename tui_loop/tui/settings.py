@@ -56,7 +56,7 @@ def read_settings(path: Path) -> Settings:
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
-            f"{path}: cannot be read", "correct it in an editor, or move it away"
+            f"{path}: cannot be read", "correct the file in an editor, or move it away"
         ) from error
     table = from_toml(text, str(path))
     for name in table:
@@ -88,11 +88,12 @@ def _checked_keys(keys: dict[str, str], path: Path) -> tuple[dict[str, str], lis
             known[name] = key
         else:
             close = difflib.get_close_matches(name, list(BY_ID), n=1)
-            hint = f"did you mean {close[0]}?" if close else "tui-loop keys lists the ids"
+            hint = f"did you mean {close[0]}?" if close else "to list the ids, run tui-loop keys"
             warnings.append(f"{path}: keys.{written!r}: no such action; {hint}")
         if not all(part.strip() for part in key.split(",")):
             raise BadInput(
-                f"{path}: keys.{written!r}: has no key", 'give one, for example "ctrl+r"'
+                f"{path}: keys.{written!r}: has no key",
+                'give the action a key, for example "ctrl+r"',
             )
     taken: dict[tuple[str, str], str] = {}
     for action in BY_ID.values():
@@ -101,7 +102,7 @@ def _checked_keys(keys: dict[str, str], path: Path) -> tuple[dict[str, str], lis
             if other != action.id:
                 raise BadInput(
                     f"{path}: keys: {key.strip()} is the key of both {other} and {action.id}",
-                    "give one of them another key",
+                    "give one of the two actions a different key",
                 )
     return known, warnings
 

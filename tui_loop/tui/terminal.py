@@ -47,7 +47,7 @@ def require_terminal() -> None:
     if not (os.isatty(0) and (os.isatty(1) or os.isatty(2))):
         raise BadInput(
             "the app needs a terminal for its input and output",
-            "tui-loop --help lists commands that need none",
+            "tui-loop --help lists commands that need no terminal",
         )
 
 

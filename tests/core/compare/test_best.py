@@ -96,7 +96,8 @@ def test_what_is_trained_on_is_ranked_by_the_score_and_not_by_the_loss(
     assert [each.differs for each in progress.points] == [("loss",), ("loss",), ()]
     assert (
         otherwise_words(progress)
-        == "eval loss of 0, 1 not comparable, since computed over different tokens"
+        == "the eval loss of iterations 0, 1 is not comparable, because it is computed over "
+        "different tokens"
     )
     assert "losses are not comparable" in differs_words(progress.points[1])
     assert differs_words(progress.points[2]) == ""
@@ -114,8 +115,8 @@ def test_another_evaluation_is_not_ranked_though_it_has_a_score(
     progress = ProgressReader(LoopReader(loop)).poll()
     assert progress.best == 2
     assert otherwise_words(progress) == (
-        "not comparable, since evaluated differently from the newest iteration: "
-        "0, 1 (lengths, loss)"
+        "not comparable with the newest iteration, because evaluated differently: "
+        "iterations 0, 1 (lengths, loss)"
     )
 
 
@@ -129,7 +130,7 @@ def test_the_best_says_the_mean_over_its_runs_and_the_next_best(
     assert best is not None
     assert (best.number, best.runs) == (1, (1, 3))
     assert best.words == (
-        "best: mean score 85% over 2 runs of this config (1, 3); next best 70% (2)"
+        "best: mean score 85% over iterations 1, 3 (same config); next best: 70% (iteration 2)"
     )
     assert [best_mark(number, best.number) for number in (1, 2, 3)] == ["★", "", ""]
 
@@ -141,14 +142,16 @@ def test_a_repeated_seed_counts_once_in_the_mean_and_the_words_say_so(
     finished([1.0] * 6 + [0.0] * 4, parent=1)
     best = best_config(Comparer(LoopReader(loop)), LoopReader(loop).iterations())
     assert best is not None
-    assert best.words == "best: mean score 80% over 2 runs of this config with 1 seed (1, 2)"
+    assert best.words == "best: mean score 80% over iterations 1, 2 (same config, 1 seed)"
 
 
 def test_the_best_of_a_single_run_and_without_scores_is_explained_too(loop: LoopFolder) -> None:
     iterations = [one(1, eval_loss=0.5), one(2, eval_loss=0.25)]
     best = best_config(Comparer(LoopReader(loop)), iterations)
     assert best is not None
-    assert best.words == ("best: eval loss 0.250, one run of this config; next best 0.500 (1)")
+    assert best.words == (
+        "best: eval loss 0.250, one run of this config; next best: 0.500 (iteration 1)"
+    )
     assert best_config(Comparer(LoopReader(loop)), [one(0, score=1.0)]) is None
 
 

@@ -357,7 +357,9 @@ def test_a_loss_that_is_not_finite_or_over_other_tokens_is_left_out_and_said(
     with_losses(finished([1.0] * 5, "r=4"), example, [0.5, "NaN", "Infinity", 1.0, 1e300])
     result = compare(loop, 1, 2)
     assert (result.loss, result.loss_examples) == (paired_interval([1.0], [0.5]), 1)
-    assert result.notices == ["4 examples left out: loss not finite in one or both"]
+    assert result.notices == [
+        "4 examples left out of the loss: it is not finite in at least one of the iterations"
+    ]
     with_losses(finished([1.0] * 5, "r=2"), example, [1.0] * 5, tokens=2)
     result = compare(loop, 1, 3)
     assert (result.loss, result.loss_examples) == (None, 0)

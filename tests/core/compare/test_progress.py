@@ -56,7 +56,7 @@ def test_each_iteration_has_its_figures_with_intervals_and_the_best_up_to_then(
     score = progress.points[2].score
     assert score is not None
     assert (score.delta, round(score.low, 3), round(score.high, 3)) == (0.8, 0.711, 0.867)
-    assert best_words(progress).startswith("the best so far is 2, r ")
+    assert best_words(progress).startswith("the best so far is iteration 2 (r ")
     assert "score 80%, eval loss 0.500" in best_words(progress)
     assert {(each.a, each.about) for each in progress.pairs} == {
         (3, "the runner-up"),
@@ -82,7 +82,7 @@ def test_runs_that_differ_in_the_seed_alone_are_one_config_with_a_spread(
     assert second.score.deviation is None
     assert progress.best == 1
     assert replicate_words(progress) == [
-        "runs 1, 2, 3 have the same config: score 62% (sd 2.8 points over 2 runs), "
+        "iterations 1, 2, 3 have the same config: score 62% (sd 2.8 points over 2 runs), "
         "eval loss 0.500 (sd 0.000 over 2 runs)"
     ]
 
@@ -100,7 +100,7 @@ def test_where_nothing_is_known_of_training_noise_a_first_repeat_of_both_is_sugg
         "`tui-loop run intents --from 2 --repeat 1`",
     )
     assert pair_words(pair) == (
-        "2 against 1, its parent and the runner-up: +15 ±7 points over 100 examples, "
+        "iteration 2 against 1, its parent and the runner-up: +15 ±7 points over 100 examples, "
         "consistent with better (one run of each config)"
     )
     assert reach_words(pair) == (
@@ -182,7 +182,8 @@ def test_what_was_measured_otherwise_is_shown_but_not_compared(
     assert progress.best == 3
     assert [each.number for each in progress.tried] == [2, 3]
     assert otherwise_words(progress) == (
-        "not comparable, since evaluated differently from the newest iteration: 1 (lengths)"
+        "not comparable with the newest iteration, because evaluated differently: "
+        "iteration 1 (lengths)"
     )
 
 

@@ -89,9 +89,9 @@ def test_initializations_without_a_pass_over_the_data_are_taken(value: object) -
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("eva", "must be an initialization that needs no pass over the data"),
-        ("corda", "must be an initialization that needs no pass over the data"),
-        ("loftq", "must be an initialization that does not quantise the base model"),
+        ("eva", "must be an initialization that needs no data"),
+        ("corda", "must be an initialization that needs no data"),
+        ("loftq", "must be an initialization that does not quantize the base model"),
         (
             "pissa_niter_x",
             "must be one of true, false, gaussian, orthogonal, mica, olora, pissa, pissa_niter_N",
@@ -114,9 +114,9 @@ def test_conflicts_are_given_at_once() -> None:
     ) == [
         "lora.layers_to_transform: needs all-linear or a list of names in lora.target_modules",
         "lora.layers_pattern: must be a name or a list of names (letters, digits, _ and .)",
-        f"{INIT}: pissa needs a base model that is not quantised",
+        f"{INIT}: pissa needs a base model that is not quantized",
         f"{INIT}: pissa does not work with lora.use_dora",
-        "lora.lora_bias: needs true or false in lora.init_lora_weights",
+        "lora.lora_bias: needs lora.init_lora_weights to be true or false",
         "lora.lora_bias: does not work with lora.use_dora",
     ]
 

@@ -98,7 +98,7 @@ def test_rows_come_with_the_line_where_they_start(
         ("a.json", '[{"a": 1},\n', ":2", "not closed"),
         ("a.json", '[{"a": -Infinity}]', ":1", "is not JSON"),
         ("a.json", "[]", "", "has no rows"),
-        ("a.json", '{"x": [{"a": 1}], "y": [{"a": 2}]}', "", "could be in any of 'x', 'y'"),
+        ("a.json", '{"x": [{"a": 1}], "y": [{"a": 2}]}', "", "could hold the rows: 'x', 'y'"),
         ("a.json", '{"dev": [{"a": 1}], "val": [{"a": 2}]}', "", "name the same split"),
         ("a.json", '{"data": [\n{"paragraphs": 3}]}', ":2", "is not a SQuAD article"),
         ("a.json", "3", ":1", "must be a JSON object, not int"),
@@ -272,7 +272,7 @@ def test_what_other_programs_write_is_read(
          "no header line found, so the columns are named column1, column2 "
          "(if the first line has the names: --set data.header=yes)"),
         ("a.csv", "where is it now?,card\nlost it,lost\nhi,greet\n",
-         "the first line is read as the names of the columns, 'where is it now?', 'card' "
+         "the first line is read as the column names 'where is it now?', 'card' "
          "(if that line is a row: --set data.header=no)"),
         ("a.csv", "text,label\na,x\ntext,label\nb,y\n",
          "1 repeated header line skipped"),
@@ -281,11 +281,11 @@ def test_what_other_programs_write_is_read(
          "in line 2"),
         ("a.json", '{"version": 1, "train": [{"a": 1}], "test": [{"a": 2}], "val": []}',
          "the splits are 'train', 'test'"),
-        ("a.json", '{"data": [{"a": 1}]}', "the rows are the list under 'data'"),
+        ("a.json", '{"data": [{"a": 1}]}', "the rows are in the list 'data'"),
         ("a.json", '{"a": ["x"], "b": [1]}',
-         "the file is stored column by column, as pandas writes it; rows have no line numbers"),
+         "the file is stored by column, as pandas writes it, so its rows have no line numbers"),
         ("a.jsonl", '{"a": 1}\n{"a": NaN}\n{"a": NaN}\n',
-         "NaN in 'a' is read as a missing value: 2 rows, the first in line 2"),
+         "NaN in 'a' is read as a missing value in 2 rows, the first in line 2"),
         ("a.txt", "a\n\nb", "each paragraph is read as a row"),
         ("a.txt", "a\nb", "each line is read as a row"),
     ],

@@ -99,7 +99,7 @@ def test_a_conversation_is_cut_after_its_last_answer(tmp_path: Path) -> None:
     assert loaded.splits["train"].left_out == {"wrong_roles": 1, "cut": 1}
     assert loaded.splits["eval"].left_out == {"cut": 1}
     said = [each.message for each in check_data(loaded)]
-    assert "1 training conversation: user turns after the last answer are cut off" in said
+    assert "in 1 training conversation, user turns after the last answer are cut off" in said
 
 
 def test_repeats_are_dropped_on_request(tmp_path: Path) -> None:
@@ -125,4 +125,4 @@ def test_the_text_nan_in_an_input_is_no_value_and_is_named(tmp_path: Path) -> No
         "i 0", "i 1", "i 2", "i 3\n\na nanny", "i 4\n\nin the shop",
     ]  # fmt: skip
     said = [each.message for each in check_data(loaded)]
-    assert '"nan" in input is read as a missing value: 2 of 5 training rows' in said
+    assert '"nan" in column input is read as a missing value in 2 of 5 training rows' in said

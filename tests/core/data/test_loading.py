@@ -150,7 +150,7 @@ def test_an_explicit_label_set_is_law(files: Path) -> None:
 def test_a_held_out_label_that_is_never_trained_on_is_a_warning(files: Path) -> None:
     write(files, "eval.jsonl", [{"prompt": "p", "completion": "new\x1b label"}, *labelled(3)])
     loaded = load(files, "data.train=train.jsonl", "data.eval=eval.jsonl", "metric=label")
-    assert loaded.warnings == ["held-out labels that no training row has: new␛ label"]
+    assert loaded.warnings == ["no training row has these labels of held-out rows: new␛ label"]
     assert "new\x1b label" in loaded.labels
 
 

@@ -93,7 +93,7 @@ def test_an_id_column_is_neither_label_nor_prompt() -> None:
 
 def test_an_ambiguous_message_is_an_error_whose_hint_resolves_it() -> None:
     rows = labelled(note=lambda n: f"note {n}")
-    with pytest.raises(BadInput, match=r"^d\.jsonl: which column is the label\?") as caught:
+    with pytest.raises(BadInput, match=r"^d\.jsonl: which columns are label and text\?") as caught:
         mapped(*rows, metric="label")
     words = caught.value.hint.split()
     assert words[0::2] == ["--set", "--set"]

@@ -125,7 +125,7 @@ def test_without_a_prompt_that_is_clear_the_error_says_what_it_is_and_what_is_lo
 ) -> None:
     with pytest.raises(BadInput, match="preference data, but training uses one answer") as caught:
         mapping_of(row, row, metric=metric)
-    assert "training uses 'chosen', not 'rejected'" in caught.value.message
+    assert "training uses one answer per row: 'chosen', not 'rejected'" in caught.value.message
     assert caught.value.hint == hint
 
 

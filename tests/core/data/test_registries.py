@@ -98,13 +98,13 @@ def test_several_entries_are_several_sources(info: str) -> None:
         ("", r"lists 12 data sets: plain, answers, .*", r"--data .*dataset_info\.json#plain"),
         ("#nothing", "nothing: no such data set", "check the name"),
         ("#nowhere", "nowhere: has no file_name or hf_hub_url", "give the data set a file_name"),
-        ("#china", "china: ms_hub_url is not supported", "file_name or an hf_hub_url"),
+        ("#china", "china: key ms_hub_url is not supported", "file_name or an hf_hub_url"),
         (
             "#odd turns",
-            "tags.role_tag: turns with 'who' are not supported",
-            "rename that key or role in the data",
+            "tags.role_tag: turns with the key 'who' are not supported",
+            "in the data, use the keys role and content",
         ),
-        ("#part", "part: subset is not supported", "set data.subset"),
+        ("#part", "part: key subset is not supported", "set data.subset"),
     ],
 )
 def test_what_is_not_read_is_one_error_that_names_it(
@@ -179,7 +179,7 @@ def test_one_of_them_is_chosen_by_name(tmp_path: Path) -> None:
         ),
         (
             {"datasets": [{"path": "x", "message_property_mappings": {"role": "who"}}]},
-            "message_property_mappings.role: turns with 'who' are not supported",
+            "message_property_mappings.role: turns with the key 'who' are not supported",
         ),
     ],
 )

@@ -184,7 +184,9 @@ def test_conversations_go_together_with_prompts_and_answers(folder: Path) -> Non
 
 def test_texts_do_not_go_together_with_prompts(folder: Path) -> None:
     write(folder, "texts", [{"text": f"once upon a time {n}"} for n in range(9)])
-    with pytest.raises(BadInput, match="plain text in texts, prompts and answers in shop"):
+    with pytest.raises(
+        BadInput, match=r"plain text \(from texts\) and on prompts with answers \(from shop\)"
+    ):
         load(folder, TWO[0], "data.train.texts=texts.jsonl", "evaluation.metric=none")
 
 

@@ -52,8 +52,8 @@ def test_answers_that_failed_together_do_not_make_a_model_worse_than_the_base(
 def test_a_model_that_lost_most_conversations_is_worse_than_the_base(tmp_path: Path) -> None:
     found = written(tmp_path, [], range(70), ANSWERS).one(worse_than_base)
     assert found.message.endswith(
-        "70 examples that the base passes now fail, 0 that it fails now pass, in 7 conversations "
-        "(p = 0.02)"
+        "points). 70 examples changed from passed to failed, 0 from failed to passed, in 7 "
+        "conversations (p = 0.02)"
     )
 
 

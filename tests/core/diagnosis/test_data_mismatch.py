@@ -167,9 +167,9 @@ def test_what_the_metric_ignores_is_no_difference(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda text: f"Answer: {text}", 'starts with "Answer: We wrote'),
+        (lambda text: f"Answer: {text}", 'the start "Answer: We wrote'),
         (lambda text: f"{text} Kind regards, the team", "Kind regards, the team"),
-        (lambda text: f'{{"answer": "{text}"}}', 'starts with "{"answer": "We wrote'),
+        (lambda text: f'{{"answer": "{text}"}}', 'the start "{"answer": "We wrote'),
         (lambda text: f"{text[-9:-1]} {text[:-1]}?", 'last character "?" in 100% of training'),
         (lambda text: f"{text} {text} {text} {text}", "median length"),
     ],
@@ -195,8 +195,8 @@ def test_a_template_that_only_one_side_has_is_an_alarm(written: Written) -> None
     [one] = found(written, prompts_differ, train)
     assert one.severity == "alarm"
     assert float(one.figures["apart"]) > 0.95
-    assert 'starts with "### Message' in one.message
-    assert "in 100% of training rows, 0% of evaluation rows" in one.message
+    assert 'the start "### Message' in one.message
+    assert "in 100% of training rows and 0% of evaluation rows" in one.message
 
 
 def test_a_template_of_a_tenth_of_the_rows_is_no_difference(written: Written) -> None:
@@ -237,7 +237,7 @@ def turns(rows: Sequence[Row], system: str = "", before: str = "") -> list[Row]:
         (
             turns(TRAIN, "You sort messages."),
             turns(HELD),
-            "a system text in 100% of training rows, 0%",
+            "a system text in 100% of training rows and 0%",
         ),
         (
             turns(TRAIN),
@@ -247,7 +247,7 @@ def turns(rows: Sequence[Row], system: str = "", before: str = "") -> list[Row]:
         (
             turns(TRAIN, "You sort messages."),
             turns(HELD, "Answer in one word."),
-            'the system text "You sort messages." in 100% of training rows, 0% of evaluation',
+            'the system text "You sort messages." in 100% of training rows and 0% of evaluation',
         ),
     ],
 )

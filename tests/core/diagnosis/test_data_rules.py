@@ -153,7 +153,7 @@ def test_training_rows_that_stay_hard_are_label_noise(written: Written) -> None:
     found = written.one(hard_training_rows)
     assert found.severity == "alarm"
     assert 0.1 < float(found.figures["low"]) < 0.2 < float(found.figures["high"])
-    assert "have a very high loss after training" in found.message
+    assert "after training, the loss is very high in " in found.message
     assert str(found.figures["lines"]).split(", ")[0].isdecimal()
 
 
@@ -250,7 +250,7 @@ def test_cut_training_rows_are_told_from_the_metrics(written: Written) -> None:
     assert found.severity == "alarm"
     assert found.message == (
         "training.max_length 16 cuts 150 of 200 training rows (75%); 120 of them have no trained "
-        "token left and were not trained on; the longest row has 41 tokens"
+        "token left and were not trained on. The longest row has 41 tokens"
     )
 
 
@@ -298,9 +298,12 @@ def test_prompts_that_the_model_was_not_shown_whole_are_told(written: Written) -
     found = written.one(truncated_inputs)
     assert found.severity == "warning"
     assert found.message.startswith(
-        "the start of 10 of 80 held-out prompts (12%) is cut off, so their output was generated"
+        "the start of 10 of 80 held-out prompts (12%) is cut off, so outputs were generated"
     )
-    assert "10 of 10 such prompts fail, against 5 of 70 others (p < 1e-6)" in found.message
+    assert (
+        "10 of 10 examples with a cut prompt fail, against 5 of 70 others (p < 1e-6)"
+        in found.message
+    )
 
 
 def test_most_prompts_cut_are_an_alarm(written: Written) -> None:
@@ -312,8 +315,8 @@ def test_most_prompts_cut_are_an_alarm(written: Written) -> None:
     found = written.one(truncated_inputs)
     assert found.severity == "alarm"
     assert (
-        "because evaluation.max_new_tokens 900 takes up most of the context, so their loss was "
-        "measured on an incomplete prompt"
+        "because evaluation.max_new_tokens 900 takes up most of the context, so the loss was "
+        "measured on incomplete prompts"
     ) in found.message
 
 
@@ -354,7 +357,8 @@ def test_a_rare_label_is_a_gap_where_it_fails(written: Written) -> None:
     assert sum(row.reference == "login" for row in train) == 10
     written.add(answered(HELD, rare[:12]), train=train)
     assert written.one(rare_labels).message.startswith(
-        'label "login" has 10 training rows (usual: 50); 12 of its 20 examples fail, against'
+        'label "login" has 10 training rows (usually 50 per label); 12 of its 20 examples '
+        "fail, against"
     )
     written.add(answered(HELD, [*range(0, 60, 4), rare[0], *rare[4:10]]), train=train)
     assert written.one(rare_labels).severity == "note"
@@ -380,7 +384,8 @@ def test_eight_rows_can_show_next_to_nothing(tmp_path: Path) -> None:
     assert found.severity == "warning"
     assert found.message == (
         "8 held-out rows cannot show a score change of less than about 75 points: newly passed "
-        "rows must outnumber newly failed ones by at least 6. 60 rows could show 15 points"
+        "rows must outnumber newly failed ones by at least 6. It takes about 60 rows to "
+        "show a change of 15 points"
     )
 
 

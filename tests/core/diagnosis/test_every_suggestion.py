@@ -579,7 +579,9 @@ BUILT = (
             SuggestionKind.MORE_DROPOUT: Change(
                 {"lora.lora_dropout": (0.0, 0.1)}, loss(0.765, 0.9, 0.9)
             ),
-            SuggestionKind.MORE_DATA: Advice("add at least 40 training rows of the same", None),
+            SuggestionKind.MORE_DATA: Advice(
+                "add at least 40 new training rows for the same", None
+            ),
         },
     ),
     Built(
@@ -592,7 +594,9 @@ BUILT = (
             SuggestionKind.WEIGHT_DECAY: Change(
                 {"training.weight_decay": (0.0, 0.01)}, loss(0.81, 0.9, 0.9)
             ),
-            SuggestionKind.MORE_DATA: Advice("add at least 40 training rows of the same", None),
+            SuggestionKind.MORE_DATA: Advice(
+                "add at least 40 new training rows for the same", None
+            ),
         },
     ),
     Built(
@@ -750,8 +754,8 @@ BUILT = (
         FindingKind.CLASS_BIAS,
         {
             SuggestionKind.BALANCE_LABELS: Advice(
-                "add training rows of the labels that the model rarely predicts, or remove rows of "
-                '"refund"',
+                "add training rows with the labels that the model rarely predicts, or remove rows "
+                'labelled "refund"',
                 score(0.325, 0.7, 0.25),
             )
         },
@@ -775,7 +779,7 @@ BUILT = (
         FindingKind.DATA_GAP,
         {
             SuggestionKind.ROWS_FOR_GAP: Advice(
-                'add 10 or more training rows of "login"', score(0.825, 0.975, 0.75)
+                'add 10 or more training rows labelled "login"', score(0.825, 0.975, 0.75)
             )
         },
     ),
@@ -786,7 +790,7 @@ BUILT = (
         FindingKind.LABEL_NOISE,
         {
             SuggestionKind.MEND_REFERENCES: Advice(
-                "check these evaluation references", score(0.955, 0.995, 0.95)
+                "check the suspicious evaluation references", score(0.955, 0.995, 0.95)
             )
         },
     ),
@@ -856,7 +860,7 @@ BUILT = (
             SuggestionKind.RAISE_RANK: Change(
                 {"lora.r": (16, 32), "lora.lora_alpha": (32.0, 64.0)}, score(0.8, 0.86)
             ),
-            SuggestionKind.MORE_DATA: Advice("add at least 100 training rows", None),
+            SuggestionKind.MORE_DATA: Advice("add at least 100 new training rows", None),
         },
     ),
     Built(
@@ -868,7 +872,7 @@ BUILT = (
             SuggestionKind.MORE_DROPOUT: Change(
                 {"lora.lora_dropout": (0.0, 0.1)}, loss(0.68, 0.8, 0.8)
             ),
-            SuggestionKind.MORE_DATA: Advice("add at least 40 training rows", None),
+            SuggestionKind.MORE_DATA: Advice("add at least 40 new training rows", None),
         },
     ),
     Built(
@@ -1032,7 +1036,7 @@ BUILT = (
         FindingKind.BAD_REFERENCES,
         {
             SuggestionKind.REMOVE_ROWS: Advice(
-                "correct these training references, or remove", score(0.525, 0.85, 0.5)
+                "correct the affected training references, or remove", score(0.525, 0.85, 0.5)
             )
         },
     ),
@@ -1074,7 +1078,7 @@ BUILT = (
         compared([*SEEN, *rows_of((f"how is it going {n}", "chitchat") for n in range(100))]),
         row_quality.unwanted_references,
         FindingKind.UNWANTED_REFERENCES,
-        {SuggestionKind.REMOVE_ROWS: Advice("remove these training rows", FAIR)},
+        {SuggestionKind.REMOVE_ROWS: Advice("remove training rows with references", FAIR)},
     ),
     Built(
         "wrong encoding",
@@ -1090,7 +1094,7 @@ BUILT = (
         FindingKind.FEW_ROWS,
         {
             SuggestionKind.MORE_DATA: Advice(
-                "train on a few hundred distinct rows", score(0.525, 0.85, 0.5)
+                "train on at least a few hundred distinct rows", score(0.525, 0.85, 0.5)
             )
         },
     ),
@@ -1181,7 +1185,7 @@ BUILT = (
         FindingKind.CONFUSED_LABELS,
         {
             SuggestionKind.MEND_LABELS: Advice(
-                "compare training rows and evaluation rows", score(0.762, 0.9, 0.75)
+                "compare training and evaluation rows", score(0.762, 0.9, 0.75)
             )
         },
     ),

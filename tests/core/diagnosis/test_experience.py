@@ -69,7 +69,7 @@ def test_a_rate_that_is_too_low_goes_where_another_loop_did_well(
     case = Diagnoser(LoopReader(beside)).facts(1)
     [found] = list(raise_learning_rate(case, TOO_LOW))
     assert found.changes == {"training.learning_rate": (1e-6, 2e-3)}
-    assert "intents/1 reached a score of 67% at 2e-3 on this base model" in found.why
+    assert "intents/1 reached a score of 67% at a learning rate of 2e-3 on this" in found.why
     assert found.confidence == "high"
 
 

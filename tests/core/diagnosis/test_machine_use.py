@@ -82,8 +82,8 @@ def test_a_run_on_the_cpu_is_healthy(trained: Make) -> None:
 def test_an_idle_gpu_beside_a_busy_cpu_is_reported_with_both_numbers(trained: Make) -> None:
     found = one(trained({**HEALTHY, "gpu0.util_percent": 12.0, "process_cpu_percent": 380.0}))
     assert found.message == (
-        "training time is wasted: the GPU was only 12% busy during training; the run used 380% of "
-        "a CPU, so preparing and launching batches on the CPU limits the speed"
+        "training time is wasted: the GPU was only 12% busy during training, and the run used "
+        "380% of one CPU core: preparing and launching batches on the CPU limits the speed"
     )
     assert found.figures["gpu_percent"] == pytest.approx(12.0)
     assert found.severity == "note"
@@ -102,8 +102,8 @@ def test_the_busiest_of_several_gpus_counts(trained: Make) -> None:
 @pytest.mark.parametrize(
     ("cpu", "words"),
     [
-        (97.0, "while all CPUs were 97% busy, mostly with other processes"),
-        (20.0, "and waited for something else, such as the disk"),
+        (97.0, "while all cores were 97% busy, mostly with other processes"),
+        (20.0, ": the run waited for something else, such as the disk"),
     ],
 )
 def test_an_idle_gpu_beside_an_idle_process_has_another_reason(
@@ -136,7 +136,7 @@ def test_a_slowed_gpu_is_reported_with_the_time(trained: Make, flag: str, words:
     slowed = {f"gpu0.{flag}": 1.0}
     found = one(trained(HEALTHY, at=dict.fromkeys(range(3, 9), slowed)))
     assert found.message == (
-        f"training time is wasted: {words} slowed the GPU for 1m 00s of 3m 20s of training"
+        f"training time is wasted: {words} slowed the GPU for 1m 00s of the 3m 20s of training"
     )
     assert found.figures == {f"{flag}_share": pytest.approx(0.3)}
     assert not list(slow(trained(HEALTHY, at={3: slowed})))
@@ -147,8 +147,8 @@ def test_swapping_is_reported_where_the_memory_is_full(trained: Make) -> None:
     full = {"memory_used_bytes": 62 * GIB}
     found = one(trained(HEALTHY, at={9: {**swapped, **full}}))
     assert found.message == (
-        "training time is wasted: the machine's memory was full: swap use grew by 3.5 GiB in "
-        "training"
+        "training time is wasted: the machine's memory was full, and swap use grew by 3.5 "
+        "GiB during training"
     )
     assert not list(slow(trained(HEALTHY, at={9: swapped})))
     assert not list(slow(trained({**HEALTHY, **swapped, **full})))

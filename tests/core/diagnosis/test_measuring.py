@@ -103,7 +103,7 @@ def test_a_stop_within_references_is_told_by_their_share(
     assert one.severity == severity
     assert (one.figures["rows"], one.figures["failed"]) == (count, count)
     assert f"{count} of 80 references" in one.message
-    assert "so their outputs are cut short" in one.message
+    assert "so the outputs for them are cut short" in one.message
     assert set(one.examples) <= {row.id for row in held[:count]}
 
 

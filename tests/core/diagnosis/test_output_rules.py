@@ -68,8 +68,8 @@ def test_references_that_the_limit_cannot_hold_are_told(written: Written) -> Non
     found = written.one(ending)
     assert (found.kind, found.severity) == ("truncated_outputs", "alarm")
     assert found.message == (
-        "60 of 80 outputs (75%) were cut and failed: their references need more than "
-        "evaluation.max_new_tokens 4, the longest 11 tokens"
+        "60 of 80 outputs (75%) were cut and failed: evaluation.max_new_tokens is 4, but "
+        "their references have up to 11 tokens"
     )
 
 
@@ -93,7 +93,7 @@ def test_outputs_that_go_on_after_the_right_answer_lack_an_end(written: Written)
     assert (found.kind, found.severity) == ("no_end_token", "alarm")
     assert found.message == (
         "the model does not end its answers: 30 of 80 outputs (38%) reach the limit of 8 new "
-        "tokens although their references would fit; 30 of them give the right answer first, and "
+        "tokens although their references would fit. 30 of them give the right answer first, and "
         "30 of these fail because of the text after it"
     )
 
@@ -154,7 +154,7 @@ def test_one_label_for_everything_is_a_class_bias(written: Written) -> None:
     found = written.one(class_bias)
     assert found.message == (
         'the model gives nearly every row the same label: "refund" in 80 of 80 outputs, but in '
-        "only 20 of their references (p < 1e-6); 3 of 4 labels are never used: "
+        "only 20 of the references (p < 1e-6). 3 of 4 labels are never used: "
         '"billing", "cancel" and "login"'
     )
     assert not [each for each in written.found() if each.kind == "weak_slice"]
@@ -178,7 +178,7 @@ def test_a_label_that_takes_up_much_is_a_bias_though_all_are_said(written: Writt
     written.add(some)
     assert written.one(class_bias).message == (
         'the model uses some labels too often: "refund" in 32 of 80 outputs, but in only 20 of '
-        "their references (p = 0.002)"
+        "the references (p = 0.002)"
     )
     assert [each.kind for each in weak_slice(written.case())] == ["weak_slice"]
 
@@ -200,7 +200,7 @@ def test_a_label_that_fails_more_than_the_rest_is_a_weak_slice(written: Written)
     assert found.severity == "warning"
     assert found.message == (
         '15 of 20 examples with the label "refund" fail, against 3 of 60 others (p < 1e-6); 15 of '
-        'these 15 were predicted as "billing"'
+        'the 15 failures were predicted as "billing"'
     )
     assert set(found.examples) == {HELD[at].id for at in weak}
 
@@ -238,7 +238,7 @@ def test_a_loss_of_score_against_the_base_is_an_alarm(tmp_path: Path) -> None:
         "the score is worse than the base model's: 50% against 75% (-25"
     )
     assert found.message.endswith(
-        "; 40 examples that the base passes now fail, 20 that it fails now pass (p = 0.01)"
+        "). 40 examples changed from passed to failed, 20 from failed to passed (p = 0.01)"
     )
     assert set(found.examples) <= {row.id for row in HELD[:40]}
 
@@ -269,7 +269,8 @@ def test_what_the_base_knew_and_is_gone_was_forgotten(tmp_path: Path) -> None:
     made.add(answered(HELD, range(20)))
     found = made.one(forgetting)
     assert found.message == (
-        "the base model passed 30 examples: 20 of them now fail, and 50 of its failures now pass"
+        "the base model passed 30 examples, of which 20 now fail. Of the examples that it failed, "
+        "50 now pass"
     )
     assert set(found.examples) == {row.id for row in HELD[:20]}
 
@@ -287,8 +288,8 @@ def test_an_adapter_that_is_tuned_on_may_forget_what_it_was_taught(written: Writ
     found = written.one(forgetting)
     assert found.iterations == (1,)
     assert found.message == (
-        "iteration 1, the start of this run, passed 80 examples: 40 of them now fail, and none of "
-        "its failures now pass (p < 1e-6)"
+        "iteration 1, from which this run started, passed 80 examples, of which 40 now fail. Of "
+        "the examples that it failed, none now pass (p < 1e-6)"
     )
 
 
@@ -325,7 +326,7 @@ def test_a_label_that_is_always_taken_for_another_is_confused(written: Written) 
     one = written.one(confused_labels)
     assert one.severity == "warning"
     assert one.figures == {"labels": 1, "rows": 20, "total": 80}
-    assert '"login" is predicted as "refund" in 20 of 20 rows' in one.message
+    assert '"login" is predicted as "refund" in 20 of its 20 rows' in one.message
     assert set(one.examples) == {row.id for row in HELD if row.reference == "login"}
 
 

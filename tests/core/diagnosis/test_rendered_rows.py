@@ -80,7 +80,7 @@ def test_one_row_and_one_output_are_one(written: Written) -> None:
         "does not learn to stop; 1 of 60 outputs (1.7%) reaches the limit of new tokens"
     )
     assert written.one(other_prompt).message.startswith(
-        "1 of 100 training rows (1%) begin answers differently from the chat template's"
+        "in 1 of 100 training rows (1%), an answer starts differently from the chat template's"
     )
 
 

@@ -107,7 +107,7 @@ def test_a_name_that_is_written_in_two_ways_is_told_by_its_share(
     names = [sum(row.reference == name for row in train) for name in ("sign-off", "sign off")]
     assert (one.figures["pairs"], one.figures["rows"]) == (1, min(names))
     assert f'"sign-off" ({names[0]} rows) and "sign off" ({names[1]} rows)' in one.message
-    assert "cannot know which one is right" in one.message
+    assert "cannot know which name is right" in one.message
 
 
 def test_a_name_that_the_evaluation_never_wants_is_found_by_its_prompts(written: Written) -> None:

@@ -146,7 +146,7 @@ def test_after_a_parent_without_figures_the_base_is_what_counts(
     found = verdict(loop, 2)
     assert found is not None
     assert found.word == "consistent"
-    assert "against the base, since parent 1 was not evaluated; one run" in found.sentence
+    assert "compared with the base because parent 1 was not evaluated; one run" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_the_record_of_a_kind_counts_verdicts_over_all_loops_and_moves_the_ranki
     record_diagnosis(together)
     tally = experience_beside(loop).of("raise_learning_rate")
     assert tally.counts == {"consistent": 2, "against": 1}
-    assert tally.words == "2 of 3 such predictions came true in these loops"
+    assert tally.words == "2 of 3 predictions for this kind of change came true in your loops"
     assert Experience().of("raise_learning_rate").weight == 1.0 < tally.weight
     assert Tally({"refuted": 3}).weight < 1.0
 

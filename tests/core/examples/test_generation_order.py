@@ -72,9 +72,9 @@ def test_what_came_of_it_is_told_as_a_subset() -> None:
     look = FirstRows((1, 2, 3), (5, 6))
     told = first_outputs_text(2, look, frozenset({2, 3, 5}))
     assert told == (
-        "first outputs: 2 of 3 examples that iteration 2 failed now pass, 1 of 2 that iteration 2 "
-        "passed still pass (a subset, not the score)"
+        "first outputs: of 3 examples failed by iteration 2, 2 now pass; of 2 passed by "
+        "iteration 2, 1 still passes (a subset, not the score)"
     )
     assert first_outputs_text(0, FirstRows((1,), ()), frozenset()) == (
-        "first outputs: 0 of 1 example that the base failed now pass (a subset, not the score)"
+        "first outputs: of 1 example failed by the base, 0 now pass (a subset, not the score)"
     )

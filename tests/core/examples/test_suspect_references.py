@@ -57,11 +57,12 @@ def test_the_evidence_says_who_says_what(answers: Callable[..., list[list[Exampl
     found = suspect_references(answers("login", "login", "login", "login", "cancel"), LABELS)["a"]
     assert found.kind is Cause.SUSPECT_REFERENCE
     assert found.evidence == (
-        "4 of 5 iterations that answered predict 'login'; they give 'refund' a probability of 1.8%"
+        "of 5 iterations that answered, 4 predict 'login'; these give 'refund' a probability of "
+        "1.8% (median)"
     )
     no_loss = suspect_references(answers("login", "login", "login", loss=None), LABELS)["a"]
     assert no_loss.evidence == (
-        "3 of 3 iterations that answered predict 'login', none predicts 'refund'"
+        "of 3 iterations that answered, 3 predict 'login' and none predicts 'refund'"
     )
 
 

@@ -90,14 +90,14 @@ def test_an_input_that_was_trained_on_is_told_with_what_it_says() -> None:
 def test_where_no_trigram_is_shared_there_is_no_neighbour() -> None:
     answer = TrainingIndex(CARDS).answer("zzzz qqqq", "rate")
     assert (answer.is_new, answer.neighbours) == (True, [])
-    assert answer.text == f"{NOTHING}: none shares a word with this input"
+    assert answer.text == f"{NOTHING}: no row shares a word with this input"
 
 
 def test_rows_far_from_all_training_rows_have_nothing_similar() -> None:
     answer = TrainingIndex(CARDS).answer("what a lovely parasol, it made the whole summer", "rate")
     assert answer.is_new
     assert answer.neighbours[0].similarity < SIMILAR
-    assert answer.text.startswith(f"{NOTHING}: the nearest of 12 has similarity 0.")
+    assert answer.text.startswith(f"{NOTHING}: the nearest of 12 rows has similarity 0.")
     assert answer.text.partition("(")[2].startswith("typical between training rows: 0.")
 
 
@@ -109,7 +109,7 @@ def test_an_intent_that_was_taken_out_of_training_has_nothing_similar(removed: s
     for row in held:
         answer = index.answer(row.prompt, row.reference)
         assert answer.is_new
-        assert answer.text.startswith(f'{NOTHING}: none is labelled "{removed}"; ')
+        assert answer.text.startswith(f'{NOTHING}: no row is labelled "{removed}"; ')
         assert answer.same is None
 
 

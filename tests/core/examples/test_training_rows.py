@@ -46,7 +46,7 @@ def test_a_changed_file_is_told_and_bad_rows_in_it_are_passed_over(
     found = training_rows(trained)
     assert len(found.rows) == 12
     assert found.notice == (
-        "train.jsonl has changed since intents/1 was trained; these are its current rows"
+        "train.jsonl has changed since intents/1 was trained; the rows shown are the current ones"
     )
 
 

@@ -46,7 +46,7 @@ def test_what_loops_have_tried_is_told_once_claims_are_known(
     assert (found.loops, found.unread, found.waiting) == (1, 0, 0)
     assert [each.sentence for each in found.patterns] == [
         "at learning_rate 1e-6 or less, the one run ended no better than the base on tiny; none of "
-        "the 3 runs with higher values did (nearest: 1e-3)",
+        "the 3 runs with higher values ended no better than the base (nearest value: 1e-3)",
         "raising learning_rate 1e-6 → 1e-3 was tried once on tiny and helped",
         "raising r 16 → 32 was tried once on tiny and showed no difference",
     ]

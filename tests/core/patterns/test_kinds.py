@@ -27,7 +27,7 @@ def test_the_lowest_rate_from_which_on_runs_diverged_is_found() -> None:
     found = only(thresholds([*FINE, *too_high(1e-3, 1e-2, 1e-1)]))
     assert found.sentence == (
         "at learning_rate 1e-3 or more, 3 of 3 runs diverged on tiny; "
-        "none of the 3 runs with lower values did (nearest: 5e-4)"
+        "none of the 3 runs with lower values diverged (nearest value: 5e-4)"
     )
     assert found.short == "at 1e-3 or more: diverged 3 of 3 times on this base"
     assert (found.value, found.side, found.field) == (1e-3, "up", RATE)
@@ -50,7 +50,7 @@ def test_runs_of_one_config_are_no_law_and_that_is_said() -> None:
     seeds = [trial(20 + n, rate=1e-2, seed=n, ended="diverged") for n in range(6)]
     found = only(thresholds([*FINE, *seeds]))
     assert (found.count, found.total, found.weight) == (6, 6, "so far")
-    assert "all these runs have the same config" in found.sentence
+    assert "6 of 6 runs of one config diverged" in found.sentence
 
 
 def test_most_of_them_will_do_but_not_where_as_many_went_well_below() -> None:
@@ -83,7 +83,10 @@ def test_at_a_low_rate_nothing_is_better_than_the_base() -> None:
         )
     )
     assert found.short == "at 1e-5 or less: no better than the base 2 of 2 times on this base"
-    assert "none of the 2 runs with higher values did (nearest: 1e-3)" in found.sentence
+    assert (
+        "none of the 2 runs with higher values ended no better than the base (nearest value: 1e-3)"
+        in found.sentence
+    )
 
 
 def test_memory_that_ran_out_is_told_of_the_batch_that_was_asked_for() -> None:
@@ -100,8 +103,8 @@ def test_fields_that_set_the_same_runs_apart_are_named_with_each_other() -> None
     runs = [trial(n, rate=1e-4, lora__lora_alpha=32) for n in (1, 2)]
     runs += [trial(n, rate=1e-2, lora__lora_alpha=256, ended="diverged") for n in (3, 4)]
     assert [(each.label, each.otherwise) for each in thresholds(runs)] == [
-        ("learning_rate", "the same runs also differ in lora_alpha"),
-        ("lora_alpha", "the same runs also differ in learning_rate"),
+        ("learning_rate", "the same runs also differ from the others in lora_alpha"),
+        ("lora_alpha", "the same runs also differ from the others in learning_rate"),
     ]
 
 
@@ -131,8 +134,8 @@ def test_a_direction_counts_what_helped_what_made_no_difference_and_what_was_wor
     claims = ["no difference shown", "no difference shown", "worse", "no difference shown"]
     found = only(directions(rises(claims)))
     assert found.sentence == (
-        "raising r never helped on tiny (0 of 4 tries); values from 8 to 16; 3 showed no "
-        "difference; 1 made the result worse; both configs have replicates in 1 of the tries"
+        "raising r never helped on tiny (0 of 4 tries, values from 8 to 16): 3 showed no "
+        "difference, 1 made the result worse; both configs have replicates in 1 of the tries"
     )
     assert found.short == "higher values helped 0 of 4 times on this base"
     assert (found.count, found.total, found.with_replicates, found.weight) == (0, 4, 1, "law")

@@ -32,6 +32,10 @@ _RENDERING = "engine/preflight/test_rendering_checks.py::"
 
 RAISED_BY = {
     CheckKind.CONFIG: f"{_CHECK}test_a_draft_with_problems_is_checked_with_the_config_before_it",
+    CheckKind.GPUS: (
+        "engine/gpus/test_hosted_runs.py::"
+        "test_a_run_without_a_free_gpu_is_refused_and_leaves_nothing_behind"
+    ),
     CheckKind.DATA: f"{_CHECK}test_data_that_cannot_be_read_is_a_finding",
     CheckKind.HIGH_RATE: f"{_CHECK}test_a_rate_beyond_all_use_is_a_warning",
     CheckKind.BAD_BEFORE: (
@@ -145,7 +149,7 @@ def test_a_held_out_label_without_training_rows_is_a_warning(
     write_lines("train.jsonl", pairs(messages(40, 1), "refund"))
     write_lines("eval.jsonl", pairs(messages(40, 2), "praise"))
     [warned] = found(tmp_path, "evaluation.metric=label")["warning", "untrained_labels"]
-    assert warned.message == "held-out labels that no training row has: praise"
+    assert warned.message == "no training row has these labels of held-out rows: praise"
 
 
 def test_few_held_out_rows_are_counted(write_lines: Write, tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ def test_names_without_a_meaning_are_one_line(write_lines: Write, tmp_path: Path
         (
             "info",
             "unused_columns",
-            "not used: id (not unique), url; used only to group held-out rows: team; "
-            "empty: note, system",
+            "columns not used: id (not unique), url; columns used only to group held-out rows: "
+            "team; empty columns: note, system",
             5,
         )
     ]
@@ -74,7 +74,7 @@ def test_a_name_with_a_meaning_is_a_warning_that_says_what_is_lost(
 ) -> None:
     write_lines("train.jsonl", pairs(24, **{name: lambda n: "x" if n else None}))
     [finding] = found(tmp_path)
-    message = f"{name} is not used: {meaning} (in 23 of 24 rows)"
+    message = f"column {name} is not used: {meaning} (in 23 of 24 rows)"
     assert said([finding]) == [("warning", "unused_columns", message, 23)]
     assert finding.hint
 
@@ -85,8 +85,8 @@ def test_rows_that_their_weight_would_leave_out_are_counted(
     write_lines("train.jsonl", pairs(24, weight=lambda n: n % 2))
     [finding] = found(tmp_path)
     assert finding.message == (
-        "weight is not used: all rows count equally (in 24 of 24 rows); "
-        "12 rows with the value 0 or false are used like the others, the first in line 1"
+        "column weight is not used: all rows count equally (in 24 of 24 rows); "
+        "12 rows with the value 0 or false, the first in line 1, are used like the others"
     )
     assert finding.hint == "remove the rows that should not be trained on"
 
@@ -97,7 +97,7 @@ def test_of_locked_rows_only_counts_are_shown(write_lines: Write, tmp_path: Path
     write_lines("holdout.jsonl", pairs(3, weight=lambda n: n))
     [finding] = found(tmp_path)
     assert finding.message == (
-        "weight is not used: all rows count equally (in 3 of 3 locked holdout rows); "
+        "column weight is not used: all rows count equally (in 3 of 3 locked holdout rows); "
         "1 locked holdout row with the value 0 or false is used like the others"
     )
 
@@ -114,9 +114,9 @@ def test_turns_that_should_not_be_trained_on_are_counted(
         (
             "warning",
             "unused_keys",
-            "messages[].mask is not used: the turn is trained on like any other "
+            "key messages[].mask is not used: the turn is trained on like any other "
             "(in 8 of 8 training rows and 1 of 1 held-out row); 8 training turns and 1 held-out "
-            "turn with the value 0 or false are used like the others, the first in line 1",
+            "turn with the value 0 or false, the first in line 1, are used like the others",
             9,
         )
     ]
@@ -131,8 +131,8 @@ def test_a_weight_of_a_half_is_named_and_how_it_counts(write_lines: Write, tmp_p
     write_lines("eval.jsonl", [{"messages": [turns[0] | {"content": "e"}, turns[1]]}])
     [finding] = found(tmp_path)
     assert finding.message == (
-        "messages[].weight is not used: values other than 0, 1, true and false count as 1, and "
-        "only assistant turns are trained on (in 8 of 8 training rows and 1 of 1 held-out row)"
+        "key messages[].weight is not used: values other than 0, 1, true and false count as 1, "
+        "and only assistant turns are trained on (in 8 of 8 training rows and 1 of 1 held-out row)"
     )
     assert finding.hint == "write 0 or 1, or remove the key"
 
@@ -189,7 +189,8 @@ def test_turns_of_tool_calls_that_are_no_calls_are_named(
         "turns with the role function_call (8 rows) are read as plain assistant text: they are not "
         "tool calls in JSON"
     )
-    assert tools.message.startswith("tools is not used: the model never sees the tools it calls")
+    expected = "column tools is not used: the model never sees the tools it calls"
+    assert tools.message.startswith(expected)
 
 
 def test_tools_calls_and_system_prompts_that_are_read_are_not_named(
@@ -218,7 +219,9 @@ def test_a_system_column_that_the_turns_replace_is_named(
     ]
     rows[3]["messages"] = [{"role": "system", "content": "Be brief."}, *rows[3]["messages"]]
     write_lines("train.jsonl", rows)
-    message = "system is not used in 1 of 24 rows, whose turns have a different system prompt"
+    message = (
+        "column system is not used in 1 of 24 rows, whose turns have a different system prompt"
+    )
     assert said(found(tmp_path)) == [("warning", "unused_columns", message, 1)]
 
 
@@ -251,7 +254,7 @@ def test_names_are_bounded_and_cannot_reach_a_terminal(write_lines: Write, tmp_p
     rows = pairs(24, **{f"\x1b[31mred\x07 {n} {'x' * 200}": "y" for n in range(300)})
     write_lines("train.jsonl", rows)
     [finding] = found(tmp_path)
-    assert finding.message.startswith("not used: ␛[31mred␇ 0 x")
+    assert finding.message.startswith("columns not used: ␛[31mred␇ 0 x")
     assert finding.message.endswith(" and 260 more")
     assert finding.message.isprintable()
     assert len(finding.message) < 2000

@@ -64,7 +64,7 @@ def test_a_recorded_run_gives_the_pace(
     (told, *_) = steps_findings(config(), 100, pace)
     assert told.count == 39
     assert "39 optimizer steps of 8 rows: 100 training rows, 3 times" in told.message
-    assert "about 31s, at the speed of iteration 1" in told.message
+    assert "about 31s at the speed of iteration 1" in told.message
 
 
 def test_odd_settings_are_warned_of() -> None:

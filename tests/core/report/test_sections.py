@@ -80,7 +80,7 @@ def test_a_diagnosis_is_told_with_its_evidence_and_what_it_expects() -> None:
     for wanted in (
         "● alarm, overfitting: eval loss turned up. But: a hard batch.",
         "num_train_epochs 3 → 2. The suggestion expects score 55% to 60% (now 50%).",
-        "Confidence low: its own curve. 3 of 4 confirmed. Tried already: 2.",
+        "Confidence low: its own curve. 3 of 4 confirmed. Tried already in iteration 2.",
         "✗ against the prediction. score fell to 40%",
     ):
         assert wanted in text, wanted

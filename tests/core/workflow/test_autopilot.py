@@ -123,7 +123,9 @@ def test_a_failed_try_says_where_to_look_and_the_best_is_changed_so(
     played = play(source, world)
     assert played.tree == [((1,), 0), ((2,), 1), ((3,), 1)]
     decision = loop.iteration(3).read_decision()
-    assert decision.why == "2 says so (seen in iteration 2; the best so far is 1)"
+    assert decision.why == (
+        "2 says so (seen in iteration 2, applied to iteration 1, the best so far)"
+    )
     assert decision.changes[0].field == RATE
     assert (decision.suggestion, decision.predicted) == ("found/rate", None)
     assert played.outcome.best is not None
@@ -296,7 +298,9 @@ def test_what_cannot_be_run_is_told_and_the_next_is_tried(loop: LoopFolder, play
         lambda n: Diagnosis(n, suggestions=(move(n, 1e-4, 5e-4), move(n, 1e-4, 1e-3)))
     )
     played = play(source, world, runner=runner, iterations=2)
-    assert any("It cannot run" in line and "does not please" in line for line in played.lines)
+    assert any(
+        "This config cannot run" in line and "does not please" in line for line in played.lines
+    )
     assert played.outcome.steps[-1].plan.config.training.learning_rate == 1e-3
 
 
@@ -309,7 +313,9 @@ def test_what_the_gate_refuses_is_no_step_and_the_next_is_tried(
         lambda n: Diagnosis(n, suggestions=(move(n, 1e-4, 5e-4), move(n, 1e-4, 1e-3)))
     )
     played = play(source, world, runner=runner, iterations=2)
-    assert any("It cannot run" in line and "optimizer refuses" in line for line in played.lines)
+    assert any(
+        "This config cannot run" in line and "optimizer refuses" in line for line in played.lines
+    )
     assert [each.plan.config.training.learning_rate for each in played.outcome.steps] == [
         1e-4,
         1e-3,
@@ -357,14 +363,16 @@ def test_the_trail_has_each_decision_with_its_reason_and_what_became_of_it(
 
     played = play(Scripted(rate(1e-3, 1), rate(1e-2, 2)), world, diagnose=diagnose, iterations=3)
     assert played.lines == [
-        "1 of 3: 1 from the defaults: baseline, because nothing has been trained yet: the "
-        "default settings are the starting point",
-        "1: score 10%, eval loss 1.900. The best so far.",
-        "2 of 3: 2 from 1: learning_rate 1e-4 → 1e-3, because the rate is to be 0.001",
-        "2: score 100%, eval loss 1.000. Consistent: score 10% became 100%, 40% to 99% was "
-        "expected. The best so far.",
-        "3 of 3: 3 from 2: learning_rate 1e-3 → 1e-2, because the rate is to be 0.01",
-        "3 failed: it diverged. Iteration 2 is still the best.",
+        "1 of 3: iteration 1 from the defaults: baseline, because nothing has been trained yet: "
+        "the default settings are the starting point",
+        "iteration 1: score 10%, eval loss 1.900. The best so far.",
+        "2 of 3: iteration 2 from iteration 1: learning_rate 1e-4 → 1e-3, because the rate is to "
+        "be 0.001",
+        "iteration 2: score 100%, eval loss 1.000. Consistent: score 10% became 100%, 40% to 99% "
+        "was expected. The best so far.",
+        "3 of 3: iteration 3 from iteration 2: learning_rate 1e-3 → 1e-2, because the rate is to "
+        "be 0.01",
+        "iteration 3 failed: it diverged. Iteration 2 is still the best.",
         "stopped (budget): all 3 allowed iterations have been run",
         "The best iteration is 2: score 100%, eval loss 1.000.",
     ]

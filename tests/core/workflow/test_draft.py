@@ -95,7 +95,7 @@ def test_there_is_no_draft_until_one_is_written_and_none_after_it_was_dropped(
         ("parent = 1\n[training\n", "line 2"),
         ('parent = "one"\n', "parent must be the number of an iteration"),
         ("parent = true\n", "parent must be the number of an iteration"),
-        ("why = 3\n", "why a string"),
+        ("why = 3\n", "why must be a string"),
         ("learning_rate = 1e-4\n", "learning_rate: is not a table"),
     ],
 )

@@ -139,7 +139,7 @@ def test_replicates_may_hold_an_iteration_back_too(
         finished(worse, "learning_rate=9e-4", f"training.seed={seed}", parent=parent)
     found = item(checklist(loop, 4), "no_regression_parent")
     assert found.status == "not met"
-    assert "the change: worse (3 and 3 runs)" in found.figure
+    assert "the change: worse (runs per config: 3 and 3)" in found.figure
     assert "p = 0.12" in found.figure
 
 

@@ -127,12 +127,17 @@ def test_tokens_and_texts_that_end_an_answer_are_named(check: Check) -> None:
 
 def test_the_trained_share_of_each_role_is_given(check: Check) -> None:
     told = check(model(), WITH_SYSTEM)["trained_roles"]
-    assert told.message.startswith("share of tokens trained on, by role: user 0%, assistant ")
+    assert told.message.startswith(
+        "share of tokens that are trained on, by role: user 0%, assistant "
+    )
     assert told.message.endswith(", system 0%")
     everything = check(model(), CHATS, "data.train_on=all")["trained_roles"]
-    assert everything.message == "share of tokens trained on, by role: user 100%, assistant 100%"
+    assert (
+        everything.message
+        == "share of tokens that are trained on, by role: user 100%, assistant 100%"
+    )
     cut = check(model(), CHATS[:1], "training.max_length=8")["trained_roles"]
-    assert cut.message == "share of tokens trained on, by role: user 0%, assistant 0%"
+    assert cut.message == "share of tokens that are trained on, by role: user 0%, assistant 0%"
 
 
 def test_an_end_of_turn_that_the_model_does_not_know_is_a_warning(check: Check) -> None:
@@ -245,14 +250,14 @@ def test_a_prompt_that_would_merge_with_its_answer_is_a_warning(check: Check) ->
     warned = check(model(None), cut)["merged"]
     assert (warned.severity, warned.count) == ("warning", 1)
     assert warned.message == (
-        "1 of 3 training rows (33%) would have a token that spans the end of the prompt and the "
-        "start of the answer; the token is split there, as in generation"
+        "1 of 3 training rows (33%) would have a token across the boundary of prompt and answer; "
+        "the text is split there, as in generation"
     )
     assert [row.line for row in warned.rows] == [1]
     setting = warned.hint.partition("--set ")[2]
     assert "merged" not in check(model(None), cut, setting)
     blank = check(model(None), cut, "data.prompt_template='{prompt} Answer: '")["merged"]
-    assert blank.message.startswith("1 of 3 training rows (33%) would have a token that spans")
+    assert blank.message.startswith("1 of 3 training rows (33%) would have a token across")
     assert (
         blank.hint == "end data.prompt_template with a colon or a newline, without a space after it"
     )
@@ -265,8 +270,8 @@ def test_a_generation_prompt_that_would_merge_is_one_for_the_template(check: Che
     boats = chat("What lies there?", "boats, two of them.")
     warned = check(model(ended), [*CHATS, boats, boats])["merged"]
     assert warned.message == (
-        "2 of 5 training rows (40%) would have a token that spans the end of the prompt and the "
-        "start of the answer; the token is split there, as in generation"
+        "2 of 5 training rows (40%) would have a token across the boundary of prompt and answer; "
+        "the text is split there, as in generation"
     )
     assert warned.hint.startswith("--set data.chat_template=FILE with your own template whose")
 

@@ -344,7 +344,7 @@ def events_of(direction: str) -> type:
         (None, "No iteration is selected"),
         (a_run(metrics=(), evaluations=(), is_live=True), "No loss yet"),
         (a_run(metrics=(), evaluations=()), "this run logged no step"),
-        (a_run(key="support-intents/0"), "The base is not trained"),
+        (a_run(key="support-intents/0"), "The base model is not trained"),
     ],
 )
 def test_an_empty_chart_says_what_will_be_here(run: ChartRun | None, told: str) -> None:
@@ -379,7 +379,7 @@ def test_points_at_or_below_zero_are_counted_beside_a_log_chart() -> None:
         host.chart.show(a_run(metrics=points([1.0, 0.0, -1.0, 0.1]), evaluations=()))
         host.chart.action_toggle_log()
         await pilot.pause()
-        assert "not on the log scale: 2 at or below 0" in host.text()[-1]
+        assert "log scale hides 2 values at or below 0" in host.text()[-1]
 
     on_screen(steps)
 

@@ -42,14 +42,14 @@ _SHORT = {"accept": "accepted", "clear": "cleared"}
 def _add_label(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP[/N]")
     parser.add_argument(
-        "id", metavar="ID", nargs="?", help="the example; without ID, list all labels"
+        "id", metavar="ID", nargs="?", help="id of the example; without ID, list all labels"
     )
     parser.add_argument(
         "kind",
         metavar="KIND",
         nargs="?",
         help="accepted (the output is correct), bad-reference or ambiguous; clear removes the "
-        "label, note only adds --note",
+        "label, note stores only the text of --note",
     )
     parser.add_argument("--note", default="", metavar="TEXT", help="store this note with the label")
     add_json(parser)
@@ -103,7 +103,9 @@ def _newest_evaluated(loop: LoopFolder) -> IterationFolder | None:
 def _list(loop: LoopFolder, folder: IterationFolder | None, as_json: bool, out: Output) -> int:
     annotations = read_annotations(loop)
     if annotations.trouble:
-        raise BadInput(annotations.trouble, "replace it by a regular file, or remove it")
+        raise BadInput(
+            annotations.trouble, "replace labels.jsonl with a regular file, or remove it"
+        )
     examples = {each.id: each for each in folder.read_examples()} if folder is not None else {}
     states = [_state(each, examples.get(each.id), annotations) for each in annotations.entries]
     number = None if folder is None else folder.number

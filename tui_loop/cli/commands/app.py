@@ -65,7 +65,7 @@ def _run_keys(args: argparse.Namespace, out: Output) -> int:
 
 SUBCOMMANDS = {
     "open": Command(
-        "open the app on a loop (default: the most recent); the word `open` may be omitted",
+        "open the app on a loop (default: the one changed last); the word `open` may be omitted",
         _add_open,
         _run_open,
     ),

@@ -118,7 +118,7 @@ def _places(places: Places | None) -> Iterator[str]:
         return
     yield f"loss of the first token of an answer: {places.first:.3f} nats"
     if places.between is not None:
-        yield f"loss of the tokens in between: {places.between:.3f} nats"
+        yield f"mean loss of the tokens in between: {places.between:.3f} nats"
     yield f"loss of the last token, which ends the answer: {places.last:.3f} nats"
 
 
@@ -130,8 +130,8 @@ def _weights(weights: WeightsAudit | None) -> Iterator[str]:
     for each in weights.moved:
         yield (
             f"{each.name}: norm of the adapter's update relative to the weights: "
-            f"{_times(each.median)} ({_times(each.least)} to {_times(each.most)} over "
-            f"{counted(each.layers, 'layer')})"
+            f"median {_times(each.median)}, from {_times(each.least)} to {_times(each.most)} over "
+            f"{counted(each.layers, 'layer')}"
         )
 
 
@@ -178,7 +178,7 @@ def _only(found: LabelSet, side: str, other: str) -> Iterator[str]:
         names = ", ".join(_name(name) for name in found.names)
         more = ", ..." if found.labels > len(found.names) else ""
         rows = _of(found.rows, f"{side} rows")
-        yield f"{what} {verb} missing from {other} ({rows}): {names}{more}"
+        yield f"{what}, in {rows}, {verb} missing from {other}: {names}{more}"
 
 
 def _balance(side: str, balance: Balance) -> str:
@@ -220,7 +220,7 @@ def _prompts(prompts: Prompts | None) -> Iterator[str]:
         return
     yield from _texts(prompts.texts, "prompts")
     for side, system in _sides(prompts.system):
-        yield f"most frequent system prompt: {_name(system.text)}, {_affix_rows(system, side)}"
+        yield f"most frequent system prompt: {_name(system.text)}, in {_affix_rows(system, side)}"
     for what, found in (
         ("a system turn", prompts.with_system),
         ("several turns before the answer", prompts.with_history),
@@ -246,7 +246,7 @@ def _texts(texts: Texts, what: str) -> Iterator[str]:
     for side, form in _sides(texts.form):
         for place, affix in (("start", form.start), ("end", form.end)):
             if affix is not None:
-                yield f"shared {place}: {_name(affix.text)}, {_affix_rows(affix, side)}"
+                yield f"shared {place}: {_name(affix.text)}, in {_affix_rows(affix, side)}"
 
 
 def _difference(difference: Difference, what: str) -> str:
@@ -271,7 +271,7 @@ def _echoes(echo: Both[Echo] | None) -> Iterator[str]:
     for side, each in _sides(echo):
         yield (
             f"{_of(each.found, f'{side} prompts')} contain their own reference"
-            f"{_ids(each.found)}; by chance: {share(each.by_chance.share, 1)}"
+            f"{_ids(each.found)}; expected by chance: {share(each.by_chance.share, 1)}"
         )
 
 
@@ -281,14 +281,14 @@ def _words(words: Vocabulary | None) -> Iterator[str]:
     unseen = words.unseen_words
     names = ", ".join(_name(word) for word in unseen.examples)
     yield (
-        f"never seen in training: {_of(unseen, 'evaluation words')}, "
+        f"never seen in training: {_of(unseen, 'distinct evaluation words')}, which make up "
         f"{share(words.unseen_tokens.share, 1)} of all word occurrences{': ' * bool(names)}{names}"
     )
-    text = f"divergence of word frequencies from training: {words.divergence:.3f} bits"
+    text = f"divergence of evaluation word frequencies from training: {words.divergence:.3f} bits"
     if (chance := words.by_chance) is not None:
         text += (
             f"; expected by chance: {chance.mean:.3f} on average, {chance.largest:.3f} at most "
-            f"({counted(chance.draws, 'draw')} of {counted(chance.rows, 'training row')})"
+            f"({counted(chance.draws, 'random sample')} of {counted(chance.rows, 'training row')})"
         )
     yield text
 
@@ -301,8 +301,9 @@ def _duplicates(duplicates: Both[Duplicates], shared: Shared | None) -> Iterator
         )
         if each.conflicting is not None and each.conflicting.count:
             yield (
-                f"same prompt with different references: {_of(each.conflicting, f'{side} rows')}, "
-                f"from {counted(each.conflicts, 'prompt')}{_ids(each.conflicting)}"
+                "prompt recurs with a different reference: "
+                f"{_of(each.conflicting, f'{side} rows')}, which share "
+                f"{counted(each.conflicts, 'prompt')}{_ids(each.conflicting)}"
             )
     if shared is not None:
         text = f"also in training: {_of(shared.folded, 'evaluation rows')}"
@@ -331,7 +332,7 @@ def _sorting(sorting: Sorting | None, what: str) -> Iterator[str]:
     if sorting is not None:
         verdict = "sorted or grouped" if sorting.z < SORTED_Z else "not sorted"
         yield (
-            f"by {what}: {verdict}; {counted(sorting.runs, 'block')} of similar rows, "
+            f"{verdict} by {what}: {counted(sorting.runs, 'block')} of similar rows, "
             f"{sorting.expected:,.0f} expected in random order (z = {sorting.z:.1f}); the longest "
             f"block has {counted(sorting.longest, 'row')}"
         )
@@ -343,7 +344,7 @@ def _exchange(exchange: Exchange | None) -> Iterator[str]:
     verdict = "look swapped" if exchange.looks_exchanged else "do not look swapped"
     yield (
         f"training prompts and references {verdict}: their words differ from evaluation by "
-        f"{exchange.straight:.3f} bits, swapped by {exchange.exchanged:.3f} bits"
+        f"{exchange.straight:.3f} bits, and by {exchange.exchanged:.3f} bits when swapped"
     )
     if (found := exchange.prompts_as_references).count:
         yield f"equal to an evaluation reference: {_of(found, 'training prompts')}"

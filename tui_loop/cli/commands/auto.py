@@ -10,7 +10,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.loops_folder import LoopsFolder
 
-HELP = "repeat unattended: apply the best suggestion, run it, judge the result"
+HELP = "repeat unattended: apply the best suggestion, run the config, judge the result"
 
 SOURCES = ("diagnosis", "search")
 

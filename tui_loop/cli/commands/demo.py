@@ -43,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         choices=("tiny", "smollm2"),
-        help="base model (default: tiny; smollm2 if the train extra is missing)",
+        help="base model (default: tiny; without the train extra, the recorded smollm2)",
     )
     parser.add_argument(
         "--dir",

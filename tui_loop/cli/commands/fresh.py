@@ -11,7 +11,7 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iterations_of
 from tui_loop.core.workflow.fresh_split import create_fresh_split
 
-HELP = "draft an iteration on a new split: train on the old eval rows, hold out different rows"
+HELP = "draft an iteration on a new split: train on the old eval rows too, hold out different rows"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -6,12 +6,15 @@ import argparse
 import platform
 from typing import Any
 
+import msgspec
+
 from tui_loop import __version__
 from tui_loop.cli.arguments import Command, add_json
 from tui_loop.cli.output import Output
 from tui_loop.core.consent import consent_file, count_allowed
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.process import dangers_to_background
+from tui_loop.core.record.system_metrics import GIB
 from tui_loop.core.shipped import shipped
 from tui_loop.core.text.figures import counted
 
@@ -52,6 +55,7 @@ def _run_doctor(args: argparse.Namespace, out: Output) -> int:
             "search": is_installed("optuna"),
         },
         "devices": _devices() if has_train() else [],
+        **_gpus(),
         "models": {"tiny": _has_tiny(), "smollm2": fetched},
         "background": {"dangers": dangers_to_background()},
         "allowed_code": {"files": count_allowed(), "path": str(consent_file())},
@@ -64,6 +68,11 @@ def _run_doctor(args: argparse.Namespace, out: Output) -> int:
         out.line(f"  {name} {version}")
     for device in record["devices"]:
         out.line(f"  device {device['name']}: {device['description']}")
+    for gpu in record["gpus"]:
+        total = f"{gpu['total_bytes'] / GIB:.0f} GiB"
+        out.line(f"  GPU {gpu['index']} ({gpu['name']}, {total}): {gpu['use']}")
+    if record["gpus_problem"]:
+        out.line(f"  GPUs: none can be listed: {record['gpus_problem']}")
     for extra, is_there in record["extras"].items():
         purpose = {
             "train": "training and evaluation",
@@ -78,7 +87,9 @@ def _run_doctor(args: argparse.Namespace, out: Output) -> int:
     out.line(f"  model smollm2: {'fetched' if fetched else 'missing: tui-loop fetch smollm2'}")
     allowed = counted(count_allowed(), "file")
     out.line(f"  code of models and metrics: {allowed} allowed to run, listed in {consent_file()}")
-    dangers = record["background"]["dangers"] or ["no known setting of this machine ends them"]
+    dangers = record["background"]["dangers"] or [
+        "no known setting of this machine ends background runs"
+    ]
     for danger in dangers:
         out.line(f"  background runs: {danger}")
     return 0
@@ -89,6 +100,29 @@ def _has_tiny() -> bool:
         return (shipped("sample_data", "tiny-base") / "model.safetensors").exists()
     except TuiLoopError:
         return False
+
+
+def _gpus() -> dict[str, Any]:
+    """Returns the GPUs by NVML with their use, and why they cannot be listed."""
+    from tui_loop.engine.gpus.claim import use_of
+    from tui_loop.engine.gpus.listing import GpusUnreadable, list_gpus
+    from tui_loop.engine.gpus.share import share_of
+    from tui_loop.engine.launch import original_environment
+
+    try:
+        gpus = list_gpus()
+    except GpusUnreadable as error:
+        return {"gpus": [], "gpus_problem": error.reason}
+    usable = share_of(gpus, original_environment())
+    records = [
+        {
+            **msgspec.to_builtins(gpu),
+            "is_usable": gpu in usable,
+            "use": (use_of(gpu) or "free") if gpu in usable else "not available to this process",
+        }
+        for gpu in gpus
+    ]
+    return {"gpus": records, "gpus_problem": None}
 
 
 def _devices() -> list[dict[str, Any]]:

@@ -6,11 +6,14 @@ import argparse
 import time
 from typing import Any
 
+import msgspec
+
 from tui_loop.cli.arguments import Command, add_json, opened_loops
 from tui_loop.cli.loop_output import queue_status, queue_text
 from tui_loop.cli.output import Output
 from tui_loop.core.compare.loop_list import LoopEntry, LoopsReader
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record.events import WAITING_FOR_GPU, gpu_names
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.lock import trouble_of
@@ -19,6 +22,7 @@ from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import loss, percent
+from tui_loop.core.text.untrusted import one_line
 from tui_loop.core.workflow.closing import closed_words
 
 
@@ -135,6 +139,8 @@ def _run_record(loop: LoopFolder, iteration: Iteration, closed: str | None) -> d
         "seconds_left": None,
         "trouble": trouble_of(loop.iteration(number).lock) or None,
         "closed": closed,
+        "gpus": [],
+        "waits_for": None,
     }
     if iteration.state not in LIVE:
         return record
@@ -149,6 +155,8 @@ def _run_record(loop: LoopFolder, iteration: Iteration, closed: str | None) -> d
         "total": run.total,
         "loss": run.latest("loss"),
         "seconds_left": run.seconds_left(time.time()) if silent_s is None else None,
+        "gpus": [msgspec.to_builtins(gpu) for gpu in run.started.gpus] if run.started else [],
+        "waits_for": run.lines[-1].text if run.phase == WAITING_FOR_GPU and run.lines else None,
     }
 
 
@@ -167,12 +175,16 @@ def _line(record: dict[str, Any]) -> str:
     parts = [f"{record['loop']}/{record['iteration']} {state}"]
     if record["phase"]:
         parts.append(record["phase"])
+    if record["waits_for"]:
+        parts.append(one_line(record["waits_for"]))
     if record["total"]:
         parts.append(f"{record['done']}/{record['total']}")
     if record["loss"] is not None:
         parts.append(f"loss {figures.loss(record['loss'])}")
     if record["seconds_left"] is not None:
         parts.append(f"eta {figures.duration(record['seconds_left'])}")
+    if record["gpus"]:
+        parts.append(gpu_names([gpu["index"] for gpu in record["gpus"]]))
     if record["trouble"]:
         parts.append(record["trouble"])
     if record["closed"]:

@@ -81,7 +81,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
     else:
         _print(found, chosen, out, _why_none(found, field, args.model))
     if found.waiting:
-        out.note(f"{found.waiting} comparisons were left out because time ran out; raise --seconds")
+        out.note(
+            f"{counted(found.waiting, 'comparison')} left out because time ran out; raise --seconds"
+        )
     return 0
 
 

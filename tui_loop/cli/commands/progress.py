@@ -59,9 +59,10 @@ def _print(progress: Progress, out: Output) -> None:
     _print_table(progress, out)
     out.line()
     out.paragraph(
-        f"bars: 95% intervals over the {progress.unit}; a different seed may change a result by "
-        f"more; {MARKS}"
+        f"bars: 95% intervals over the {progress.unit}; another seed may move a result further "
+        "than its bar"
     )
+    out.paragraph(f"signs: {MARKS}")
     if differences := otherwise_words(progress):
         out.paragraph(differences)
     out.paragraph(best_words(progress))

@@ -164,7 +164,7 @@ def _evaluation_lines(evaluation: HoldoutEvaluation) -> list[str]:
         lines.append(
             "compared with the base: "
             f"{changes(paired.fixed, paired.broken, paired.changed_groups, paired.unit)}, "
-            f"{paired.both} pass in both, {paired.neither} in neither"
+            f"{paired.both} passed by both, {paired.neither} by neither"
         )
     return lines
 

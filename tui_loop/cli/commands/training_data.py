@@ -142,8 +142,8 @@ def _run_suspects(args: argparse.Namespace, out: Output) -> int:
         return 0
     if found.measured:
         out.line(
-            f"{folder}: loss of {found.measured} of {found.sampled_of} training rows after "
-            f"training, highest first (median {figures.loss(found.median_loss)})"
+            f"{folder}: {found.measured} of {found.sampled_of} training rows by their loss after "
+            f"training, highest first (median loss {figures.loss(found.median_loss)})"
         )
         out.table(
             ["loss", "reference", "line", "prompt", "same input"],

@@ -108,7 +108,7 @@ class Best(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """Returns `best: mean score 68% over 2 runs of this config (4, 5); next best 47% (2)`."""
+        """Returns `best: score 71%, one run of this config; next best: 47% (iteration 2)`."""
         by_score = self.score is not None
         mean = _figure(self.score if by_score else self.loss, by_score)
         name = "score" if by_score else "eval loss"
@@ -116,15 +116,15 @@ class Best(msgspec.Struct, frozen=True):
         if len(self.runs) > 1:
             seeds = (self.score if by_score else self.loss) or self.loss
             with_seeds = (
-                f" with {counted(seeds.runs, 'seed')}"
+                f", {counted(seeds.runs, 'seed')}"
                 if seeds is not None and seeds.runs < len(self.runs)
                 else ""
             )
             numbers = ", ".join(map(str, self.runs))
-            runs = f"mean {name} {mean} over {len(self.runs)} runs of this config{with_seeds}"
-            runs += f" ({numbers})"
+            runs = f"mean {name} {mean} over iterations {numbers} (same config{with_seeds})"
         following = _figure(self.next_score if by_score else self.next_loss, by_score)
-        return f"best: {runs}" + (f"; next best {following} ({self.next})" if following else "")
+        ending = f"; next best: {following} (iteration {self.next})" if following else ""
+        return f"best: {runs}{ending}"
 
 
 def _figure(spread: Spread | None, by_score: bool) -> str:

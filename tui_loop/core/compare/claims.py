@@ -60,7 +60,7 @@ def claim_words(result: Comparison) -> list[tuple[str, str]]:
     claim = f"{result.claim} by its loss" if result.claim_by == "loss" else result.claim
     lines.append(("the change:", f"{claim} ({counted})"))
     if result.claim == MEASURED_DIFFERENTLY:
-        lines.append(("", "sampling or stop texts differ, so the outputs cannot be compared"))
+        lines.append(("", "sampling or stop strings differ, so the outputs cannot be compared"))
     elif min(runs) < 2 and result.a != 0:
         lines.append(
             (
@@ -76,7 +76,7 @@ def runs_words(runs: tuple[int, int]) -> str:
     """Returns how many runs two configs have: `one run of each config`."""
     if runs == (1, 1):
         return "one run of each config"
-    return f"{runs[0]} and {runs[1]} runs of the two configs"
+    return f"runs per config: {runs[0]} and {runs[1]}"
 
 
 def brief_delta(comparison: Comparison | None) -> str:
@@ -129,7 +129,7 @@ SIGNIFICANT = 0.05
 def regression_of(found: Comparison) -> tuple[str, bool | None]:
     """Returns (the figures in words, whether it is significantly worse or None if unknown)."""
     if found.claim == MEASURED_DIFFERENTLY:
-        return "measured differently: sampling or stop texts differ", None
+        return "measured differently: sampling or stop strings differ", None
     if found.p_value is None:
         if found.loss is None:
             return "no examples in common", None
@@ -143,7 +143,7 @@ def regression_of(found: Comparison) -> tuple[str, bool | None]:
         text = f"score {points(found.interval)} points, {text}"
         is_worse = is_worse or found.interval.high < 0
     if found.has_spread and found.claim in ("better", "worse", NO_DIFFERENCE):
-        runs = f"{found.replicates[0]} and {found.replicates[1]} runs"
+        runs = runs_words(found.replicates)
         by_loss = " by its loss" if found.claim_by == "loss" else ""
         text += f"; the change: {found.claim}{by_loss} ({runs})"
         is_worse = is_worse or (found.claim == "worse" and found.claim_by == "score")

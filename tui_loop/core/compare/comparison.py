@@ -256,7 +256,7 @@ class Comparer:
             name = self._reader.loop.name
             raise BadInput(
                 f"{name}/{number} has no evaluated examples",
-                f"see how it ended: {command('show', name)}",
+                f"see how the run ended: {command('show', name)}",
             )
         return found
 
@@ -416,7 +416,8 @@ def _loss_notices(old: Outcomes, new: Outcomes, shared: Paired, compared: int) -
     if unlike:
         notices.append(f"{counted(unlike, 'example')} left out of the loss: token counts differ")
     if lacking and not all(map(math.isnan, chain(old.losses, new.losses))):
-        notices.append(f"{counted(lacking, 'example')} left out: loss not finite in one or both")
+        text = f"{counted(lacking, 'example')} left out of the loss"
+        notices.append(f"{text}: it is not finite in at least one of the iterations")
     return notices
 
 
@@ -425,11 +426,11 @@ def _notices(old: Iteration, new: Iteration, had: int, has: int, shared: int) ->
     if old.fingerprint and new.fingerprint:
         parts = new.fingerprint.differs_from(old.fingerprint)
         if not scored_alike(old, new):
-            notices.append("the metrics differ, so scores are not compared: rescore one of them")
+            notices.append("the metrics differ, so scores are not compared: rescore one iteration")
         if parts:
             notices.append(
-                f"measured differently ({', '.join(parts)}): only the {shared} examples that "
-                "both iterations have are compared"
+                f"measured differently ({', '.join(parts)}): only the {shared} examples in both "
+                "iterations are compared"
             )
     if shared < max(had, has) and not notices:
         notices.append(f"only {shared} of {max(had, has)} examples are in both iterations")

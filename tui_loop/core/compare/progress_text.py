@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from tui_loop.core.compare.best import BEST_SIGN, EARLIER_BEST_SIGN, Spread
 from tui_loop.core.compare.progress import Pair, Point, Progress, Tried
@@ -26,30 +27,30 @@ def mark_of(point: Point, progress: Progress) -> str:
 
 
 MARKS = (
-    f"{BEST_SIGN}: the best; {EARLIER_BEST_SIGN}: the best when it finished; "
-    "!: evaluated differently, not comparable"
+    f"{BEST_SIGN} the best, {EARLIER_BEST_SIGN} the best when it finished, "
+    "! not comparable (evaluated differently)"
 )
 
 
 def best_words(progress: Progress) -> str:
-    """Returns `the best so far is 4, max_steps 50 → 100: score 68% (sd 4 points over 2 runs)`."""
+    """Returns `the best so far is iteration 4 (max_steps 50 → 100): score 68%, eval loss 0.593`."""
     best = progress.config(progress.best) if progress.best is not None else None
     if best is None:
         return NOTHING_YET
     title = next(each.title for each in progress.points if each.number == best.number)
-    return f"the best so far is {best.number}, {title}: {_figures_text(best)}"
+    return f"the best so far is iteration {best.number} ({title}): {_figures_text(best)}"
 
 
 def pair_words(pair: Pair) -> str:
-    """Returns `4 against 2, the runner-up: +21 ±15 points over 117 examples, better (...)`."""
-    runs = f"{pair.replicates[1]} and {pair.replicates[0]} runs of the two configs"
+    """Returns `iteration 4 against 2, the runner-up: +21 ±15 points over 117 examples, ...`."""
+    runs = f"runs per config: {pair.replicates[1]} and {pair.replicates[0]}"
     if pair.a == 0:
         runs = counted(pair.replicates[1], "run")
     elif pair.replicates == (1, 1):
         runs = "one run of each config"
     against = pair.about if pair.a == 0 else f"{pair.a}, {pair.about}"
     over = f"over {_examples(pair)}"
-    return f"{pair.b} against {against}: {_delta(pair)} {over}, {pair.claim} ({runs})"
+    return f"iteration {pair.b} against {against}: {_delta(pair)} {over}, {pair.claim} ({runs})"
 
 
 def reach_words(pair: Pair) -> str:
@@ -77,7 +78,7 @@ def reach_words(pair: Pair) -> str:
 def replicate_words(progress: Progress) -> list[str]:
     """Returns the configs with runs under several seeds, one per line."""
     return [
-        f"runs {', '.join(map(str, each.runs))} have the same config: {_figures_text(each)}"
+        f"{_iterations(each.runs)} have the same config: {_figures_text(each)}"
         for each in progress.tried
         if len(each.runs) > 1
     ]
@@ -89,26 +90,33 @@ def otherwise_words(progress: Progress) -> str:
     for each in progress.points:
         if each.differs:
             by_parts.setdefault(each.differs, []).append(each.number)
-    tokens = ", ".join(map(str, by_parts.pop(LOSS_ALONE, ())))
+    by_tokens = by_parts.pop(LOSS_ALONE, [])
     listed = "; ".join(
-        f"{', '.join(map(str, numbers))} ({', '.join(parts)})"
-        for parts, numbers in by_parts.items()
+        f"{_iterations(numbers)} ({', '.join(parts)})" for parts, numbers in by_parts.items()
     )
-    texts = [
-        f"not comparable, since evaluated differently from the newest iteration: {listed}"
-    ] * bool(listed)
-    texts += [f"eval loss of {tokens} not comparable, since computed over different tokens"] * bool(
-        tokens
-    )
+    texts = []
+    if listed:
+        texts.append(
+            f"not comparable with the newest iteration, because evaluated differently: {listed}"
+        )
+    if by_tokens:
+        texts.append(
+            f"the eval loss of {_iterations(by_tokens)} is not comparable, because it is computed "
+            "over different tokens"
+        )
     return "; ".join(texts)
 
 
 def differs_words(point: Point) -> str:
     """Returns how an iteration was evaluated differently from the newest one, "" if alike."""
     if point.differs == LOSS_ALONE:
-        return "eval loss over different tokens (data.train_on): losses are not comparable"
+        return (
+            "eval loss over different tokens than in the newest iteration (data.train_on): losses "
+            "are not comparable"
+        )
     parts = ", ".join(point.differs)
-    return f"evaluated differently ({parts}): not comparable" if parts else ""
+    text = f"evaluated differently from the newest iteration ({parts}): not comparable"
+    return text if parts else ""
 
 
 def score_words(interval: Interval | None) -> str:
@@ -134,6 +142,11 @@ def loss_words(interval: Interval | None) -> str:
 def config_words(point: Point) -> str:
     """Returns `= 4` for another run of an earlier config, else ""."""
     return f"= {point.config}" if point.config != point.number else ""
+
+
+def _iterations(numbers: Sequence[int]) -> str:
+    """Returns `iteration 4`, `iterations 4, 5`."""
+    return f"iteration{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def _figures_text(tried: Tried) -> str:

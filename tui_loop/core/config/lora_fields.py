@@ -10,7 +10,7 @@ import re
 OWNED_LORA_FIELDS: dict[str, str] = {
     **dict.fromkeys(
         ("peft_type", "task_type", "peft_version"),
-        "every adapter is LoRA for a causal language model",
+        "every adapter is a LoRA adapter of a causal language model",
     ),
     "inference_mode": "a run always trains its adapter",
     "fan_in_fan_out": "PEFT sets the value from the layer type",
@@ -51,10 +51,8 @@ INITIALIZATIONS = ("gaussian", "orthogonal", "mica", "olora", "pissa")
 """Names that `lora.init_lora_weights` takes, besides true, false and `pissa_niter_N`."""
 
 _REFUSED_INITIALIZATIONS = {
-    **dict.fromkeys(
-        ("eva", "corda", "lora_ga"), "must be an initialization that needs no pass over the data"
-    ),
-    "loftq": "must be an initialization that does not quantise the base model",
+    **dict.fromkeys(("eva", "corda", "lora_ga"), "must be an initialization that needs no data"),
+    "loftq": "must be an initialization that does not quantize the base model",
 }
 _PISSA_STEPS = re.compile(r"pissa_niter_[0-9]{1,3}")
 

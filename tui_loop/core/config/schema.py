@@ -51,7 +51,7 @@ class Model(Group, frozen=True, kw_only=True):
     ] = "auto"
     quantization: Annotated[
         Literal["none", "4bit", "8bit"],
-        about("Quantise the base model while loading (QLoRA); needs CUDA and the quant extra."),
+        about("Quantize the base model while loading (QLoRA); needs CUDA and the quant extra."),
     ] = "none"
     trust_remote_code: Annotated[
         bool, about("Run Python code that the model's repository ships.")
@@ -65,7 +65,7 @@ class Model(Group, frozen=True, kw_only=True):
             "flash_attention_3",
             "flex_attention",
         ],
-        about("Implementation of attention; auto: the default of transformers for the model."),
+        about("Attention implementation; auto: the default of transformers for the model."),
     ] = "auto"
     init_adapter: Annotated[
         Count | Path | None,
@@ -90,8 +90,8 @@ class Data(Group, frozen=True, kw_only=True):
     eval: Annotated[
         str | dict[str, DataSource] | None,
         about(
-            "Evaluation data, or a table of several sources by name; unset: a seeded random part "
-            "of the training data is held out."
+            "Evaluation data, or a table of several sources by name; unset: a random part of the "
+            "training data is held out (eval_fraction)."
         ),
     ] = None
     holdout: Annotated[
@@ -114,15 +114,15 @@ class Data(Group, frozen=True, kw_only=True):
     prompt_template: Annotated[
         str | None,
         about(
-            "Text around each prompt, which is inserted at {prompt}, e.g. "
+            "Text around each prompt; {prompt} marks the place of the prompt, e.g. "
             "'Message: {prompt}\\nIntent:'."
         ),
     ] = None
     chat_template: Annotated[
         Text,
         about(
-            "Chat template for the rows. auto: the model's own, if any; off: none; or the path of "
-            "a template file."
+            "Chat template for the rows: auto (the model's own, if any), off (none), or the path "
+            "of a template file."
         ),
     ] = "auto"
     train_on: Annotated[
@@ -134,11 +134,11 @@ class Data(Group, frozen=True, kw_only=True):
     ] = "assistant"
     max_train_rows: Annotated[
         Count | None,
-        about("Maximum number of training rows; sampled by seed, kept in file order."),
+        about("Maximum number of training rows, sampled with split_seed and kept in file order."),
     ] = None
     max_eval_rows: Annotated[
         Count | None,
-        about("Maximum number of held-out rows; sampled by seed, kept in file order."),
+        about("Maximum number of held-out rows, sampled with split_seed and kept in file order."),
     ] = None
     stopping_strategy: Annotated[
         Literal["first_exhausted", "all_exhausted"],
@@ -172,7 +172,7 @@ class Data(Group, frozen=True, kw_only=True):
     on_bad_row: Annotated[
         Literal["refuse", "skip"],
         about(
-            "What happens to unusable rows: refuse the data, or skip these rows. With skip, user "
+            "What to do about unusable rows: refuse the data, or skip these rows. With skip, user "
             "turns after the last answer of a conversation are cut too."
         ),
     ] = "refuse"
@@ -199,7 +199,7 @@ class Lora(Group, frozen=True, kw_only=True):
         about("Biases to train: none, all, or only those of layers with an adapter."),
     ] = "none"
     use_rslora: Annotated[
-        bool, about("Scale the update by alpha / sqrt(r) (rank-stabilised LoRA).")
+        bool, about("Scale the update by alpha / sqrt(r) (rank-stabilized LoRA).")
     ] = False
     use_dora: Annotated[bool, about("Split each update into magnitude and direction (DoRA).")] = (
         False
@@ -207,8 +207,8 @@ class Lora(Group, frozen=True, kw_only=True):
     init_lora_weights: Annotated[
         bool | str,
         about(
-            "Initialization of the adapter: true (no effect at first), false (random), gaussian, "
-            "orthogonal, mica, olora, pissa, or pissa_niter_N with N iterations."
+            "Initialization of the adapter: true (starts at zero), false (random), gaussian, "
+            "orthogonal, mica, olora, pissa, or pissa_niter_N (fast SVD with N iterations)."
         ),
     ] = True
     modules_to_save: Annotated[
@@ -217,8 +217,8 @@ class Lora(Group, frozen=True, kw_only=True):
     layers_to_transform: Annotated[
         list[Natural] | Natural | None,
         about(
-            "Indices of the layers that get an adapter; target_modules must not be a regular "
-            "expression."
+            "Indices of the layers that get an adapter; if set, target_modules must not be a "
+            "regular expression."
         ),
     ] = None
     rank_pattern: Annotated[
@@ -337,7 +337,7 @@ class Evaluation(Group, frozen=True, kw_only=True):
     max_length: Annotated[
         Count | None,
         about(
-            "Prompt and reference are cut to this many tokens; unset: the model's context length."
+            "For evaluation, rows are cut to this many tokens; unset: the model's context length."
         ),
     ] = None
     max_new_tokens: Annotated[
@@ -350,9 +350,9 @@ class Evaluation(Group, frozen=True, kw_only=True):
     ] = "last"
     stop: Annotated[
         list[Text],
-        about("Texts that end an output, besides the model's own end tokens."),
+        about("Stop strings that end an output, besides the model's own end tokens."),
     ] = []
-    do_sample: Annotated[bool, about("Sample the outputs instead of greedy decoding.")] = False
+    do_sample: Annotated[bool, about("Sample the outputs instead of decoding greedily.")] = False
     temperature: Annotated[Positive, about("Sampling temperature (with do_sample).")] = 1.0
     top_p: Annotated[
         Annotated[float, Meta(gt=0, le=1)],
@@ -377,8 +377,22 @@ class Run(Group, frozen=True, kw_only=True):
         about("How the app executes a run: as a thread of the app, or as a separate process."),
     ] = "thread"
     device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"], about("Device that the model runs on.")
+        Literal["auto", "cpu", "cuda", "mps"],
+        about("Device that the model runs on; cuda:N means cuda and gpus = [N]."),
     ] = "auto"
+    gpus: Annotated[
+        Count | list[Natural | Text] | None,
+        about(
+            "GPUs of a run: a number of free ones, or a list of their indexes or UUIDs; "
+            "unset: one free GPU."
+        ),
+    ] = None
+    gpu_wait: Annotated[
+        NotNegative | None,
+        about(
+            "Minutes that a run waits for a free GPU; 0: it is refused at once; unset: no limit."
+        ),
+    ] = None
     cpu_threads: Annotated[
         Count | None,
         about("PyTorch threads on a CPU; unset: 1 for model tiny, else PyTorch's default."),

@@ -56,6 +56,7 @@ def read_config(tables: Mapping[str, Any], where: str = "") -> Config:
     """
     tables = upgraded(tables)
     problems: list[str] = []
+    tables = _without_device_number(tables, problems)
     groups: dict[str, Any] = {}
     other: dict[str, dict[str, Any]] = {}
     for name, table in tables.items():
@@ -75,6 +76,23 @@ def read_config(tables: Mapping[str, Any], where: str = "") -> Config:
     return config
 
 
+_NUMBERED_DEVICE = re.compile(r"cuda:(\d+)", re.ASCII)
+
+
+def _without_device_number(tables: Mapping[str, Any], problems: list[str]) -> Mapping[str, Any]:
+    """Returns `tables` with `cuda` and the GPU's number in `run.gpus` for a device `cuda:N`."""
+    run = tables.get("run")
+    device = run.get("device") if isinstance(run, Mapping) else None
+    found = _NUMBERED_DEVICE.fullmatch(device) if isinstance(device, str) else None
+    if found is None:
+        return tables
+    assert isinstance(run, Mapping)
+    gpus, gpu = run.get("gpus"), int(found[1])
+    if gpus not in (None, [gpu]) and not _is_no_value(gpus):
+        problems.append(f"run.device: {device} and run.gpus name different GPUs; set only one")
+    return {**tables, "run": {**run, "device": "cuda", "gpus": [gpu]}}
+
+
 def _contradictions(config: Config) -> list[str]:
     """Returns a problem for each set of conflicting fields."""
     training = config.training
@@ -89,9 +107,10 @@ def _contradictions(config: Config) -> list[str]:
         "training.packing: needs a training.max_length": (
             training.packing and training.max_length is None
         ),
-        "model.quantization: a quantised base model needs lora.enabled": (
+        "model.quantization: a quantized base model needs lora.enabled": (
             config.model.quantization != "none" and not config.lora.enabled
         ),
+        "run.gpus: must name at least one GPU": config.run.gpus == [],
         "model.init_adapter: needs lora.enabled": (
             config.model.init_adapter is not None and not config.lora.enabled
         ),
@@ -102,7 +121,7 @@ def _contradictions(config: Config) -> list[str]:
         "data.train: give a weight to all sources, or to none": (
             0 < weighted_count(config.data.train) < len(sources_of(config.data.train))
         ),
-        "data.eval: evaluation sources cannot have weights; max_rows limits a source": (
+        "data.eval: evaluation sources cannot have weights; to limit a source, use its max_rows": (
             config.data.eval is not None and weighted_count(config.data.eval) > 0
         ),
     }
@@ -129,12 +148,12 @@ def _lora_rules(config: Config) -> dict[str, bool]:
             not isinstance(each, str) or not re.fullmatch(r"[\w.]+", each)
             for each in _listed(other.get("layers_pattern", []))
         ),
-        f"{named} needs a base model that is not quantised": (
+        f"{named} needs a base model that is not quantized": (
             changes and config.model.quantization != "none"
         ),
         f"{named} does not work with lora.use_dora": changes and lora.use_dora,
         f"{named} needs an even lora.r": lora.init_lora_weights == "orthogonal" and lora.r % 2 == 1,
-        "lora.lora_bias: needs true or false in lora.init_lora_weights": (
+        "lora.lora_bias: needs lora.init_lora_weights to be true or false": (
             bool(other.get("lora_bias")) and not isinstance(lora.init_lora_weights, bool)
         ),
         "lora.lora_bias: does not work with lora.use_dora": (

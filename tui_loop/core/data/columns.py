@@ -253,9 +253,10 @@ def label_columns(
         "prompt": _singled_out(texts or [name for name in free if name not in LABELS], TEXTS),
         "completion": _singled_out(labels, LABELS),
     }
-    seen = f"{counted(len(labels), 'column')} could be the label, {len(texts)} the text"
+    seen = f"{counted(len(labels), 'column')} could be the label, {len(texts)} could be the text"
     raise BadInput(
-        f"{where}: which column is the label? {seen}. The columns are {described(rows, names)}",
+        f"{where}: which columns are label and text? {seen}. "
+        f"The columns are {described(rows, names)}",
         flags({role: name or placeholder(role) for role, name in hinted.items()}),
     )
 

@@ -146,6 +146,7 @@ def row_of_turns(turns: tuple[Message, ...], raw: RawRow, where: str, tools: str
         reason = f"a conversation must end with an assistant turn, not with the role {last.role!r}"
         if last.role == "assistant":
             reason = "a conversation needs a turn before the assistant turn"
+            hint = "add the turn that the assistant answers, or remove the row"
         raise RowRefused(where, raw.line, "wrong_roles", reason, hint)
     reference = text_of(last)
     if not reference or reference.isspace():
@@ -212,7 +213,8 @@ def _content_of(value: Any, role: str, *, has_calls: bool) -> str:
             return as_json(value)
         except NotReadable as error:
             raise _TurnRefused(
-                f"has a tool result that {error}", "write the result as text"
+                "has a tool result with values that JSON cannot represent",
+                "write the result as text",
             ) from error
     raise _no_role_or_content()
 

@@ -218,11 +218,12 @@ def _columns_not_used(
     if len(lacking) == len(parts):
         name, column = next(iter(lacking.items()))
         raise BadInput(
-            f"data.columns: no source has all of these columns; {name} has no {column!r}",
-            f"name the columns of a source: --set data.train.{name}.columns.ROLE=COLUMN",
+            f"data.columns: no source has all of these columns; source {name} has no column "
+            f"{column!r}",
+            f"name the columns of each source: --set data.train.{name}.columns.ROLE=COLUMN",
         )
     return [
-        f"{parts[name].path}: has no column {column!r} (data.columns), so the columns are detected"
+        f"{parts[name].path}: has no column {column!r} (data.columns), so its columns are detected"
         for name, column in lacking.items()
     ]
 
@@ -439,5 +440,5 @@ def _labels(
     if untrained:
         names = ", ".join(one_line(label, 40) for label in untrained[:5])
         more = f" and {len(untrained) - 5} more" if len(untrained) > 5 else ""
-        warnings.append(f"held-out labels that no training row has: {names}{more}")
+        warnings.append(f"no training row has these labels of held-out rows: {names}{more}")
     return (list(explicit) if explicit is not None else sorted(trained | name)), warnings

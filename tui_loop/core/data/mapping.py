@@ -175,7 +175,10 @@ def _chosen_columns(
     """
     chosen, rejected = pair
     names_of_pair = " and ".join(one_line(each, 40) for each in pair)
-    what = f"{where}: {names_of_pair} are preference data, but training uses one answer per row"
+    what = (
+        f"{where}: columns {names_of_pair} are preference data, but training uses one answer per "
+        "row"
+    )
     if looks_like_turns(rows, chosen):
         starts = {role_of(first) for row in rows if (first := first_role(row, chosen))}
         if starts != {"assistant"}:
@@ -183,13 +186,13 @@ def _chosen_columns(
         if "prompt" in names and looks_like_turns(rows, "prompt"):
             return {"prompt": "prompt", "completion": chosen}
         raise BadInput(
-            f"{what}; {one_line(chosen, 40)} has turns without a prompt",
-            "write the prompt as a list of turns too, or write both as text",
+            f"{what}; column {one_line(chosen, 40)} has turns without a prompt",
+            "write prompt and chosen answer both as lists of turns, or both as text",
         )
     if not looks_like_text(rows, chosen):
         raise BadInput(
             f"{what}; {described(rows, pair)} are neither text nor conversations",
-            "write both as text, or both as lists of turns",
+            "write both columns as text, or both as lists of turns",
         )
     if "prompt" in names:
         return {"prompt": "prompt", "completion": chosen}
@@ -200,9 +203,10 @@ def _chosen_columns(
     ]
     hinted = {"prompt": suggested_prompt(rows, names) or placeholder("prompt")}
     hinted["completion"] = chosen
+    next_step = "Name the prompt column" if others else "No other column could be the prompt"
     raise BadInput(
-        f"{what}. Name the prompt column: training uses {one_line(chosen, 40)!r}, not "
-        f"{one_line(rejected, 40)!r}. The columns are {described(rows, names)}",
+        f"{what}: {one_line(chosen, 40)!r}, not {one_line(rejected, 40)!r}. "
+        f"{next_step}; the columns are {described(rows, names)}",
         flags(hinted if others else {"text": chosen}),
     )
 

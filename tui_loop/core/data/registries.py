@@ -129,11 +129,13 @@ def _llama_factory_source(path: Path, known: Mapping[str, Any], name: str) -> di
         source["path"] = hub
     else:
         location = next((key for key in _LOCATIONS if key in entry), None)
-        problem = f"{location} is not supported" if location else "has no file_name or hf_hub_url"
+        problem = (
+            f"key {location} is not supported" if location else "has no file_name or hf_hub_url"
+        )
         raise BadInput(f"{place}: {problem}", "give the data set a file_name or an hf_hub_url")
     for key, hint in (("subset", "set data.subset"), ("folder", "name the file itself")):
         if key in entry:
-            raise BadInput(f"{place}: {key} is not supported", hint)
+            raise BadInput(f"{place}: key {key} is not supported", hint)
     columns = entry.get("columns")
     is_chat = entry.get("formatting") == "sharegpt"
     roles = _ALPACA
@@ -159,9 +161,9 @@ def _check_turns(field: str, value: Any, *, is_key: bool) -> None:
         is_known = role_of(str(value)) is not None
     if not is_known:
         raise BadInput(
-            f"{field}: turns with {one_line(str(value), 40)!r} are not supported",
-            "rename that key or role in the data: keys are role and content, roles are user and "
-            "assistant",
+            f"{field}: turns with the {'key' if is_key else 'role'} "
+            f"{one_line(str(value), 40)!r} are not supported",
+            "in the data, use the keys role and content, and the roles user and assistant",
         )
 
 
@@ -170,7 +172,7 @@ def _of_axolotl(path: Path, config: Any, wanted: Sequence[str]) -> Registered:
     if not isinstance(block, list) or not all(isinstance(each, dict) for each in block):
         raise BadInput(
             f"{path}: a YAML file must be an axolotl config, but this one has no list of datasets",
-            "write rows as JSONL, JSON or CSV",
+            "give the rows as JSONL, JSON or CSV",
         )
     sources: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
@@ -200,13 +202,13 @@ def _axolotl_source(
     location = files if isinstance(files, str) else entry.get("path")
     if isinstance(files, list):
         if len(files) != 1:
-            raise BadInput(f"{place}: several data_files", "write each file as a separate data set")
+            raise BadInput(f"{place}: several data_files", "list each file as a separate data set")
         location = files[0]
     if not isinstance(location, str) or not location:
         raise BadInput(f"{place}: has no path", "give the path of a file, or a hub id")
     if entry.get("name") is not None:
         raise BadInput(
-            f"{place}: name (a subset of a hub data set) is not supported", "set data.subset"
+            f"{place}: key name (a subset of a hub data set) is not supported", "set data.subset"
         )
     kind = entry.get("type")
     given = {**entry, **kind} if isinstance(kind, dict) else dict(entry)

@@ -348,8 +348,8 @@ def common_mapping(mappings: Sequence[tuple[str, Mapping]]) -> Mapping:
             for is_text in (True, False)
         )
         raise BadInput(
-            f"data.train: plain text in {' and '.join(texts)}, prompts and answers in "
-            f"{' and '.join(others)}; a run cannot train on both",
+            f"data.train: a run cannot train on plain text (from {' and '.join(texts)}) and on "
+            f"prompts with answers (from {' and '.join(others)})",
             f"leave a source out, or name the columns of prompt and answer: "
             f"--set data.train.{texts[0]}.columns.prompt=COLUMN",
         )

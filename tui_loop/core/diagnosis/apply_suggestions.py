@@ -26,8 +26,8 @@ def clash(taken: Sequence[Suggestion], wanted: Suggestion) -> str:
             if ours[name] != theirs[name]:
                 field = name.partition(".")[2]
                 return (
-                    f"{field} {brief(theirs[name])} conflicts with {brief(ours[name])} "
-                    "in a selected suggestion"
+                    f"{field} {brief(theirs[name])} conflicts with the value "
+                    f"{brief(ours[name])} of a selected suggestion"
                 )
     return ""
 

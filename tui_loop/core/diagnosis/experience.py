@@ -15,6 +15,7 @@ from tui_loop.core.patterns.pattern import as_number
 from tui_loop.core.patterns.trials import RATE, Trial
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
+from tui_loop.core.text.figures import counted
 
 JOINED = " + "
 """Separates the names of suggestions that were applied together. Their verdict counts for none of
@@ -50,12 +51,12 @@ class Tally(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """Returns `3 of 4 such predictions came true in these loops`, "" without any."""
+        """Returns `3 of 4 predictions for this kind of change came true in your loops`, or ""."""
         judged = self.kept + self.broken + self.unclear
         if not judged:
             return ""
-        such = "such prediction" if judged == 1 else "such predictions"
-        text = f"{self.kept} of {judged} {such} came true in these loops"
+        what = f"{counted(judged, 'prediction')} for this kind of change"
+        text = f"{self.kept} of {what} came true in your loops"
         extra = []
         if confirmed := self.counts.get("confirmed", 0):
             extra.append(f"{confirmed} confirmed by replicates")

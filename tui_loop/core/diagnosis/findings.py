@@ -163,7 +163,8 @@ def expected_of(predicted: dict[str, Any] | None) -> str:
 def tried_already(suggestion: Suggestion) -> str:
     """Returns which iterations had the same settings, "" where none had."""
     numbers = ", ".join(map(str, suggestion.tried))
-    return f"tried already: {numbers}" if numbers else ""
+    many = "s" if len(suggestion.tried) > 1 else ""
+    return f"tried already in iteration{many} {numbers}" if numbers else ""
 
 
 def _expected(metric: str, was: float, low: float, high: float, when: str) -> str:

@@ -66,7 +66,7 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
     text = f"expected {_range(predicted)}"
     if iteration.error is not None and iteration.error.get("kind") == "diverged":
         step = one_line(str(iteration.error.get("step")), 20)
-        return Verdict("against", f"{text}; the run diverged at step {step}", suggestion)
+        return Verdict("against", f"{text}, but the run diverged at step {step}", suggestion)
     measured = number(iteration.metrics.get(predicted.metric))
     if measured is None or iteration.state != "finished":
         return None
@@ -80,7 +80,7 @@ def verdict_of(comparer: Comparer, iteration: Iteration, decision: Decision) -> 
     word = _word(change, predicted, is_sure=sure)
     sentence = f"{text}, measured {_value(predicted, measured)}: {_told(comparison, predicted)}"
     if not comparison.a and decision.parent:
-        sentence += f" against the base, since parent {decision.parent} was not evaluated"
+        sentence += f", compared with the base because parent {decision.parent} was not evaluated"
     if not sure:
         sentence += f"; {runs_text(comparison)}"
     return Verdict(word, sentence, suggestion, measured)

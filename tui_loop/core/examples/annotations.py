@@ -202,7 +202,7 @@ def annotate(folder: IterationFolder, example: Example, kind: Kind, note: str = 
     if kind == "accepted" and example.output is None:
         raise BadInput(
             f"{folder}: example {example.id} has no output to accept",
-            "accept an output of an evaluation that generated text",
+            "choose an iteration whose evaluation generated outputs",
         )
     if output is not None and len(output) > OUTPUT_BYTES:
         raise BadInput(

@@ -46,7 +46,7 @@ def _broken(comparison: OutputComparison) -> CauseEvidence:
 
 def _no_call(comparison: OutputComparison, reference: ParsedOutput) -> str:
     wanted = _names(call.name for call in reference.calls)
-    return f"no call in the output; the reference calls {wanted}: {quoted(comparison.output)}"
+    return f"no call in the output {quoted(comparison.output)}; the reference calls {wanted}"
 
 
 def _starts_right(output: ParsedOutput, reference: ParsedOutput) -> bool:

@@ -62,11 +62,16 @@ def first_outputs_text(parent: int, first: FirstRows, passing: frozenset[int]) -
     """Returns the result as a log message; `passing`: the indices that pass now."""
     name = "the base" if parent == 0 else f"iteration {parent}"
     fixed = len(passing & set(first.failed))
-    text = f"{fixed} of {counted(len(first.failed), 'example')} that {name} failed now pass"
+    failed = counted(len(first.failed), "example")
+    text = f"of {failed} failed by {name}, {fixed} now {_pass(fixed)}"
     if first.passed:
         still = len(passing & set(first.passed))
-        text += f", {still} of {len(first.passed)} that {name} passed still pass"
+        text += f"; of {len(first.passed)} passed by {name}, {still} still {_pass(still)}"
     return f"first outputs: {text} (a subset, not the score)"
+
+
+def _pass(count: int) -> str:
+    return "passes" if count == 1 else "pass"
 
 
 def _sample(

@@ -246,7 +246,7 @@ def _near_miss(comparison: OutputComparison) -> CauseEvidence | None:
     if distance is None:
         return None
     text = (
-        f"edit distance {distance} in {len(comparison.normal_reference)} characters of line 1: "
+        f"line 1 has edit distance {distance} in {len(comparison.normal_reference)} characters: "
         f"{quoted(first)}"
     )
     return CauseEvidence(Cause.NEAR_MISS, text)

@@ -168,11 +168,11 @@ def _disagreement(given: list[tuple[Example, str]], measured: Measured) -> str |
         each.kind in _NO_ANSWER for each in causes_of(agreeing[-1], measured)
     ):
         return None
-    text = f"{times} of {len(given)} iterations that answered predict '{one_line(answer, _SHOWN)}'"
+    text = f"of {len(given)} iterations that answered, {times} predict '{one_line(answer, _SHOWN)}'"
     reference = one_line(agreeing[-1].reference, _SHOWN)
     if not chances:
-        return f"{text}, none predicts '{reference}'"
-    return f"{text}; they give '{reference}' a probability of {_percent(median(chances))}"
+        return f"{text} and none predicts '{reference}'"
+    return f"{text}; these give '{reference}' a probability of {_percent(median(chances))} (median)"
 
 
 def _chance(row: Example) -> float | None:
@@ -298,11 +298,13 @@ def _load(config: Config, root: Path, read: ReadSource) -> LoadedData:
 
 def _notice(folder: IterationFolder, recorded: Split | None, found: Split) -> str:
     if folder.number == 0:
-        return f"{folder} is the untouched base: these are the training rows of the loop"
+        return f"{folder} is the untouched base; the rows shown are the training rows of the loop"
     if recorded is None or (recorded.sha256 is None and recorded.digest is None):
         return f"the record does not say which version of {found.path} was used in training"
     is_same_file = recorded.sha256 is not None and recorded.sha256 == found.sha256
     is_same_rows = recorded.digest is not None and recorded.digest == found.digest
     if is_same_file or is_same_rows:
         return ""
-    return f"{found.path} has changed since {folder} was trained; these are its current rows"
+    return (
+        f"{found.path} has changed since {folder} was trained; the rows shown are the current ones"
+    )

@@ -134,11 +134,11 @@ class TrainingIndex:
         """Returns what training has for an example with this input and reference."""
         found = self.nearest(text, max(1, k))
         if not found:
-            return Answer(f"{NOTHING}: none shares a word with this input", True, [])
+            return Answer(f"{NOTHING}: no row shares a word with this input", True, [])
         if self.has_labels and not self.trained_on(reference):
             sentence = (
-                f"{NOTHING}: none is labelled {_named(reference)}; "
-                f"the nearest (similarity {found[0].similarity:.2f}) is labelled "
+                f"{NOTHING}: no row is labelled {_named(reference)}; "
+                f"the nearest row (similarity {found[0].similarity:.2f}) is labelled "
                 f"{_named(found[0].row.reference)}"
             )
             return Answer(sentence, True, found[:k])
@@ -148,7 +148,7 @@ class TrainingIndex:
         return Answer(sentence, is_new, found[:k], same)
 
     def _far(self, best: Neighbour) -> str:
-        text = f"{NOTHING}: the nearest of {len(self.rows)} has similarity "
+        text = f"{NOTHING}: the nearest of {len(self.rows)} rows has similarity "
         text += f"{best.similarity:.2f}"
         if self.usual is None:
             return text

@@ -207,20 +207,20 @@ def _results_text(tried: Tried, base: str, weight: Weight) -> str:
         what = "made the run diverge" if diverged else RESULTS[changes[0].result]
         return f" {_pair(changes[0])} was tried once on {base} and {what}"
     counted = f"{helped} of {len(changes)} tries"
+    is_listed = bool(changes[0].side) and len(changes) <= MAX_LISTED
+    values = f"{_range(changes)}" if changes[0].side and not is_listed else ""
     if weight == "law" and not helped:
-        text = f" never helped on {base} ({counted})"
+        text = f" never helped on {base} ({', '.join(filter(None, (counted, values)))})"
     else:
-        text = f" helped in {counted} on {base}"
+        text = f" helped in {counted} on {base}" + (f" ({values})" if values else "")
     if not changes[0].side:
         text = f" {_pair(changes[0])}{text}"
-    if len(changes) <= MAX_LISTED and changes[0].side:
+    if is_listed:
         return text + ": " + ", ".join(f"{_pair(e)} {RESULTS[e.result]}" for e in changes)
-    parts = [_range(changes)] if changes[0].side else []
-    for result in ("same", "worse"):
-        if count := tried.count(result):
-            parts.append(f"{count} {RESULTS[result]}")
-    parts += [f"{diverged} of these diverged"] * bool(diverged)
-    return text + "".join(f"; {part}" for part in parts)
+    parts = [f"{count} {RESULTS[r]}" for r in ("same", "worse") if (count := tried.count(r))]
+    if diverged:  # such a run is worse, so these are among the last part
+        parts[-1] += f" ({diverged} of them diverged)"
+    return text + (": " if parts else "") + ", ".join(parts)
 
 
 def _move(change: Change) -> Move:

@@ -79,12 +79,12 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def figures(self) -> str:
-        """Returns `so far 3 of 3 (95% interval 44% to 100%)`, without the interval for one run."""
+        """Returns `so far in 3 of 3 (95% interval 44% to 100%)`; one run has no interval."""
         if self.total == 1:
             return f"{self.weight} {how_often(self.count, self.total)}"
         interval = f"95% interval {100 * self.low:.0f}% to {100 * self.high:.0f}%"
-        weight = "holds," if self.weight == "law" else self.weight
-        return f"{weight} {self.count} of {self.total} ({interval})"
+        weight = "holds" if self.weight == "law" else self.weight
+        return f"{weight} in {self.count} of {self.total} ({interval})"
 
 
 def by_field(patterns: Iterable[Pattern]) -> dict[str, list[Pattern]]:

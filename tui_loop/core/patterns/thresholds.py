@@ -151,8 +151,8 @@ def _threshold_pattern(rule: OutcomeRule, field: str, side: Side, cut: _Cut) -> 
     often = how_often(hits, total)
     configs = len({each.trial.settings for each in cut.beyond})
     times = often if total == 1 else f"{often} times"
-    text = f"the one run {rule.verb}" if total == 1 else f"{often} runs {rule.verb}"
-    one_config = "; all these runs have the same config" if configs == 1 < total else ""
+    of_one = " of one config" if configs == 1 else ""
+    text = f"the one run {rule.verb}" if total == 1 else f"{often} runs{of_one} {rule.verb}"
     low, high = wilson(hits, total)
     return Pattern(
         kind="threshold",
@@ -161,7 +161,7 @@ def _threshold_pattern(rule: OutcomeRule, field: str, side: Side, cut: _Cut) -> 
         base=first.base,
         is_lora=first.is_lora,
         sentence=f"at {field.partition('.')[2]} {edge}, {text} on {base_words(first)}; "
-        f"{_other_side(side, cut.before)}{one_config}",
+        f"{_other_side(side, cut.before, rule.verb)}",
         short=f"at {edge}: {SHORT_WORDS[rule.outcome]} {times} on this base",
         count=hits,
         total=total,
@@ -175,16 +175,18 @@ def _threshold_pattern(rule: OutcomeRule, field: str, side: Side, cut: _Cut) -> 
     )
 
 
-def _other_side(side: Side, before: Sequence[_Judged]) -> str:
+def _other_side(side: Side, before: Sequence[_Judged], verb: str) -> str:
     if not before:
         return f"no {'lower' if side == 'up' else 'higher'} value was tried"
     values, hits = [each.value for each in before], _hits(before)
     which = "lower" if side == "up" else "higher"
     nearest = shown(max(values) if side == "up" else min(values))
     if len(before) == 1:
-        return f"the one run with a {which} value ({nearest}) {'did too' if hits else 'did not'}"
+        result = f"also {verb}" if hits else "did not"
+        return f"the one run with a {which} value ({nearest}) {result}"
     return (
-        f"{hits or 'none'} of the {len(before)} runs with {which} values did (nearest: {nearest})"
+        f"{hits or 'none'} of the {len(before)} runs with {which} values {verb} "
+        f"(nearest value: {nearest})"
     )
 
 
@@ -199,7 +201,7 @@ def _with_others(pattern: Pattern, found: Sequence[Pattern]) -> Pattern:
     )
     if not same:
         return pattern
-    text = f"the same runs also differ in {' and '.join(same)}"
+    text = f"the same runs also differ from the others in {' and '.join(same)}"
     return msgspec.structs.replace(pattern, otherwise=text)
 
 

@@ -139,6 +139,7 @@ class CheckKind(StrEnum):
 
     # The config and the files.
     CONFIG = "config"
+    GPUS = "gpus"
     DATA = "data"
     HIGH_RATE = "high_rate"
     BAD_BEFORE = "bad_before"

@@ -63,8 +63,8 @@ def column_findings(data: LoadedData) -> list[CheckResult]:
             findings.append(
                 info(
                     CheckKind.UNUSED_COLUMNS,
-                    f"{one_line(name, NAME_LENGTH)} is not used: it has the same information as "
-                    f"the answer column, {one_line(same, NAME_LENGTH)}",
+                    f"column {one_line(name, NAME_LENGTH)} is not used: it has the same "
+                    f"information as the answer column, {one_line(same, NAME_LENGTH)}",
                     f"to train on {name} instead: --set data.columns.completion={name}",
                 )
             )
@@ -79,18 +79,22 @@ def _warning(
     name: str, meaning: str, places: list[tuple[str, Unused]], data: LoadedData
 ) -> CheckResult:
     is_key = places[0][1].is_key
-    message = f"{one_line(name, NAME_LENGTH)} is not used: {meaning} ({_share(places, data)})"
+    what = "key" if is_key else "column"
+    message = (
+        f"{what} {one_line(name, NAME_LENGTH)} is not used: {meaning} ({_share(places, data)})"
+    )
     zeros = [(split, each) for split, each in places if each.zeros]
     if zeros:
         what = "turn" if is_key else "row"
         counts = [counted(each.zeros, _of(split, what, data)) for split, each in zeros]
         count = sum(each.zeros for _, each in zeros)
-        message += (
-            f"; {' and '.join(counts)} with the value 0 or false {'is' if count == 1 else 'are'} "
-            "used like the others"
-        )
+        first = ""
         if zeros[0][0] != "holdout":  # only counts are shown for the holdout
-            message += f", the first in line {zeros[0][1].line}"
+            first = f", the first in line {zeros[0][1].line},"
+        message += (
+            f"; {' and '.join(counts)} with the value 0 or false{first} "
+            f"{'is' if count == 1 else 'are'} used like the others"
+        )
     hint = _WRITE
     if is_key and name.rpartition("[].")[2].lower() in TRAINING_KEYS:
         hint = "write 0 or 1, or remove the key"
@@ -112,9 +116,9 @@ def _quiet(
     id_column = data.mapping.columns.get("id", "id")
     others = [f"{each} (not unique)" if each == id_column else each for each in others]
     parts = (
-        ("not used: ", others),
-        ("used only to group held-out rows: ", grouping),
-        ("empty: ", empty),
+        ("columns not used: ", others),
+        ("columns used only to group held-out rows: ", grouping),
+        ("empty columns: ", empty),
     )
     texts = [what + listed(each, MOST_NAMES) for what, each in parts if each]
     if texts:
@@ -172,7 +176,7 @@ def _nans(data: LoadedData) -> Iterator[CheckResult]:
         ]
         yield info(
             CheckKind.UNUSED_COLUMNS,
-            f'"nan" in {one_line(name, NAME_LENGTH)} is read as a missing value: '
+            f'"nan" in column {one_line(name, NAME_LENGTH)} is read as a missing value in '
             f"{' and '.join(counts)}",
             count=sum(use.nans.get(name, 0) for use in data.use.values()),
         )
@@ -189,8 +193,8 @@ def _own_system(data: LoadedData) -> Iterator[CheckResult]:
     if counts:
         yield warning(
             CheckKind.UNUSED_COLUMNS,
-            f"{one_line(column, NAME_LENGTH)} is not used in {' and '.join(counts)}, whose turns "
-            "have a different system prompt",
+            f"column {one_line(column, NAME_LENGTH)} is not used in {' and '.join(counts)}, whose "
+            "turns have a different system prompt",
             "keep one of the two system prompts",
             count=sum(use.own_system for use in data.use.values()),
         )
@@ -214,7 +218,7 @@ def _rendered(data: LoadedData) -> Iterator[CheckResult]:
             CheckKind.RENDERED_TEXT,
             f"{of_all(count, sum(map(len, parts.values())), 'rows')} "
             f"{'contains' if count == 1 else 'contain'} a rendered chat template ({marker[0]}): "
-            "user turns are also trained on",
+            "their user turns are also trained on",
             "give the rows as messages: the model's template is then applied, and only assistant "
             "turns are trained on",
             count=count,

@@ -84,13 +84,14 @@ def steps_findings(config: Config, rows: int, pace: Pace | None) -> list[CheckRe
     if pace is not None:
         seconds = pace.seconds_a_row * at_once * steps
         where = f" on {pace.device}" if pace.device else ""
-        words += f"; about {duration(seconds)}, at the speed of iteration {pace.iteration}{where}"
+        words += f"; about {duration(seconds)} at the speed of iteration {pace.iteration}{where}"
     findings = [info(CheckKind.STEPS, words, count=steps)]
     if at_once > rows > 0:
         findings.append(
             warning(
                 CheckKind.BATCH,
-                f"a step takes {at_once} rows, but there are only {rows}: every step uses all rows",
+                f"a step takes {at_once} rows, but there are only {counted(rows, 'training row')}: "
+                "every step uses all of them",
                 "lower training.per_device_train_batch_size or gradient_accumulation_steps",
             )
         )

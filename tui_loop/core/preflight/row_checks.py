@@ -55,7 +55,7 @@ def skipped_rows(data: LoadedData) -> list[CheckResult]:
     for split, use in data.use.items():
         if use.cut:
             what = counted(use.cut, f"{NAMES[split]} conversation")
-            text = f"{what}: user turns after the last answer are cut off"
+            text = f"in {what}, user turns after the last answer are cut off"
             findings.append(warning(CheckKind.WRONG_ROLES, text, "", count=use.cut))
         if use.repeats:
             what = counted(use.repeats, f"{NAMES[split]} row")
@@ -144,7 +144,7 @@ def repeated_rows(data: LoadedData) -> list[CheckResult]:
                 f"{'repeats' if surplus == 1 else 'repeat'} another row",
                 "remove the repeats, unless they are intended"
                 if trained
-                else "remove the repeats: each one counts in the score again",
+                else "remove the repeats: a repeated row counts several times in the score",
                 count=surplus,
                 rows=evidence(shown(split, rows[at]) for each in places for at in each),
             )
@@ -170,7 +170,7 @@ def conflicting_rows(data: LoadedData) -> list[CheckResult]:
                     CheckKind.CONFLICTING_LABELS,
                     f"{of_all(count, len(rows), f'{NAMES[split]} rows')} have the same input as "
                     "another row, but a different reference",
-                    "decide which reference is right",
+                    "decide which reference is right, and fix the other rows",
                     count=count,
                     rows=evidence(shown(split, rows[at]) for each in groups for at in each),
                 )
@@ -217,7 +217,7 @@ def _untrained(untrained: Sequence[Row], total: int) -> list[CheckResult]:
             CheckKind.WRONG_ROLES,
             f"{of_all(len(untrained), total, 'training rows')} "
             f"{'has' if len(untrained) == 1 else 'have'} no turn to train on: every assistant turn "
-            f"has weight 0 in {untrained[0].place}",
+            f"has weight 0 (first in {untrained[0].place})",
             "remove these rows, or give an assistant turn weight 1",
             count=len(untrained),
             rows=evidence(shown("train", row) for row in untrained),
@@ -252,9 +252,9 @@ def _conflicts_between(data: LoadedData) -> list[CheckResult]:
         warning(
             CheckKind.CONFLICTING_LABELS,
             f"{of_all(len(pairs), len(data.eval), 'held-out rows')} "
-            f"{'has' if len(pairs) == 1 else 'have'} an input with a different reference in "
-            "training",
-            "decide which reference is right",
+            f"{'has' if len(pairs) == 1 else 'have'} an input that recurs in training with a "
+            "different reference",
+            "decide which reference is right, and fix the other rows",
             count=len(pairs),
             rows=evidence(
                 chain.from_iterable(
@@ -317,10 +317,10 @@ class TurnTokens(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """`assistant: 12 of 18 tokens are trained on (67%)`."""
+        """`assistant: trained on 12 of 18 tokens (67%)`."""
         count = self.end - self.start
         tokens = counted(count, "token")
-        return f"{self.role}: {self.trained} of {tokens} trained on ({share(self.trained, count)})"
+        return f"{self.role}: trained on {self.trained} of {tokens} ({share(self.trained, count)})"
 
 
 class TrainedRow(msgspec.Struct, frozen=True):

@@ -181,13 +181,13 @@ def _contradictions(config: Config) -> Iterator[CheckResult]:
             "lr_scheduler_type",
             "reduce_lr_on_plateau needs evaluations by the trainer, "
             "but tui-loop has its own evaluation",
-            "--set lr_scheduler_type=cosine; training.early_stopping_patience stops a run on a "
-            "plateau",
+            "--set lr_scheduler_type=cosine; to stop on a plateau, set "
+            "training.early_stopping_patience",
         )
     if config.other.get("padding_free") and not training.packing and training.max_length:
         yield _refused(
             "padding_free",
-            "needs packing: without it, training.max_length has no effect",
+            "needs packing: without packing, training.max_length has no effect",
             "--set packing=true, or --set training.max_length=none",
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,23 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", gc=Fal
     t: float = 0.0
 
 
+class UsedGpu(msgspec.Struct, frozen=True):
+    """A GPU that a run has claimed. `index`: NVML's number, as in nvidia-smi."""
+
+    index: Whole
+    uuid: str
+    name: str
+
+
+def gpu_names(indexes: Sequence[int]) -> str:
+    """Returns `GPU 3`, or `GPUs 0, 3`."""
+    return f"GPU{'s' if len(indexes) > 1 else ''} {', '.join(map(str, indexes))}"
+
+
+WAITING_FOR_GPU = "waiting for a GPU"
+"""The phase before a run in which its GPUs are in use; the log lines say by whom."""
+
+
 class RunStarted(Event, frozen=True, kw_only=True, gc=False, tag="run_started"):
     loop: str
     iteration: Whole
@@ -34,6 +51,7 @@ class RunStarted(Event, frozen=True, kw_only=True, gc=False, tag="run_started"):
     versions: dict[str, str] = {}
     device: str | None = None
     runner: str = "process"
+    gpus: tuple[UsedGpu, ...] = ()
     schema: int = 1
 
 

@@ -21,6 +21,7 @@ from tui_loop.core.record.events import (
     RunStarted,
     Skipped,
     SystemSampled,
+    gpu_names,
 )
 from tui_loop.core.text.figures import brief_number
 
@@ -54,6 +55,8 @@ def log_line(event: AnyEvent) -> LogLine:
     match event:
         case RunStarted():
             text = f"run started: attempt {event.attempt}, pid {event.pid} on {event.host}"
+            if event.gpus:
+                text += f", {gpu_names([gpu.index for gpu in event.gpus])}"
         case PhaseStarted():
             text = f"phase {event.name}"
         case MetricsLogged():

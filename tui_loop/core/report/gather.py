@@ -112,7 +112,7 @@ class _Gatherer:
         older = [each for each in children if each not in compared and self._scored(each)]
         if older:
             self.left_out.append(
-                f"comparisons with the parent, to save time: iterations {spans(older)}"
+                f"comparisons of iterations {spans(older)} with their parents, to save time"
             )
         detailed = self._detailed()
         brief = [each.number for each in self.iterations if each.number not in detailed]
@@ -208,7 +208,7 @@ class _Gatherer:
         if evaluated:
             newest = evaluated[-1].number
             is_best = newest in roles
-            roles[newest] = "the newest, and the best so far" if is_best else "the newest"
+            roles[newest] = "the newest and the best so far" if is_best else "the newest"
         found = (failures_of(self.diagnoser.facts(number), role) for number, role in roles.items())
         return [each for each in found if each is not None]
 

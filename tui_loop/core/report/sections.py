@@ -186,7 +186,7 @@ def _best(best: IterationEntry) -> str:
         parts.append(
             f"score {figures.percent(interval.delta)} "
             f"(95% interval {figures.percent(interval.low)} to {figures.percent(interval.high)}, "
-            f"{metrics['passed']} of {metrics['total']})"
+            f"{metrics['passed']} of {metrics['total']} passed)"
         )
     elif metrics.get("score") is not None:
         parts.append(f"score {figures.percent(metrics['score'])}")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
-PLAIN_TENSORS = "the file is damaged, or contains objects other than tensors, which are not loaded"
+PLAIN_TENSORS = (
+    "the file is damaged, or contains objects other than tensors; only tensors are loaded"
+)
 PLAIN_TENSORS_HINT = "restore the file from a copy that you trust"
 
 _ADVICE = re.compile(r"Weights only load failed|[^.]*PyTorch 2\.6|[^.]*\bweights_only\b", re.DOTALL)

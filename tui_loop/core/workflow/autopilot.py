@@ -138,7 +138,7 @@ class Autopilot:
         self._history.refuse(plan.config)
         self._refusals += 1
         problems = "; ".join(each.message for each in error.errors)
-        self._report(f"proposed {decision_text(plan)}. It cannot run: {problems}")
+        self._report(f"proposal {decision_text(plan)}. This config cannot run: {problems}")
         if self._refusals < REFUSALS and self._history.trained:
             return None
         return Stop("refused", f"the proposed config cannot be run: {problems}")
@@ -161,7 +161,7 @@ class Autopilot:
             except TuiLoopError as error:
                 self._history.refuse(plan.config)
                 refused = error.message
-                self._report(f"proposed {decision_text(plan)}. It cannot run: {refused}")
+                self._report(f"proposal {decision_text(plan)}. This config cannot run: {refused}")
                 if not proposal.settings:
                     break
         return Stop("refused", f"the proposed config cannot be run: {refused}")

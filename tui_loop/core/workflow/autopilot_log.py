@@ -114,17 +114,19 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def decision_text(plan: Plan, numbers: tuple[int, ...] = ()) -> str:
-    """Returns `3 from 2: learning_rate 1e-6 → 1e-4, because ...`."""
+    """Returns `iteration 3 from iteration 2: learning_rate 1e-6 → 1e-4, because ...`."""
     changed = [
         f"{name.partition('.')[2] or name} {' → '.join(map(brief, _pair(value)))}"
         for name, value in plan.changes.items()
         if not isinstance(value, dict)
     ]
     what = ", ".join(changed) or title_of(1, plan.parent, plan.changes)
-    head = f"{'+'.join(map(str, numbers))} from " if numbers else "from "
+    created = f"iteration{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} "
+    head = f"{created if numbers else ''}from "
+    start = f"iteration {plan.parent}" if plan.parent else "the defaults"
     why = plan.why.strip().removesuffix(what).rstrip(" .:")
     because = f", because {_lowered(why)}" if why else ""
-    return f"{head}{plan.parent or 'the defaults'}: {what}{because}"
+    return f"{head}{start}: {what}{because}"
 
 
 def prediction_text(plan: Plan) -> str:
@@ -143,11 +145,11 @@ def result_text(step: Step) -> str:
     ended = step.ended
     if ended.state != "finished":
         message = (ended.error or {}).get("message", "")
-        head = f"{ended.number} {ended.state}" + (f": {message}" if message else "")
+        head = f"iteration {ended.number} {ended.state}" + (f": {message}" if message else "")
     else:
-        parts = [f"{ended.number}: {figures_text(ended.metrics)}"]
+        parts = [f"iteration {ended.number}: {figures_text(ended.metrics)}"]
         if delta := brief_delta(step.comparison):
-            parts.append(f"{delta} against {step.plan.parent}")
+            parts.append(f"{delta} against iteration {step.plan.parent}")
         head = ", ".join(parts)
     tail = []
     if step.verdict is not None:

@@ -63,8 +63,8 @@ def refuse_closed(loop: LoopFolder) -> None:
 
 
 def closed_words(closed: Closed) -> str:
-    """Returns `closed with 4: good enough for the pilot`."""
-    number = f" with {closed.iteration}" if closed.iteration is not None else ""
+    """Returns `closed with iteration 4: good enough for the pilot`."""
+    number = f" with iteration {closed.iteration}" if closed.iteration is not None else ""
     return f"closed{number}: {closed.why}"
 
 

@@ -7,6 +7,7 @@ field. Values may be invalid for a while: they are stored as typed, and `problem
 from __future__ import annotations
 
 import shutil
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ from tui_loop.core.text.secrets import fields_with_secrets, without_secrets
 from tui_loop.core.workflow.plan import Plan, config_before, plan_with, starting_config
 
 
-class Draft(msgspec.Struct, frozen=True):
+class Draft(msgspec.Struct, frozen=True, dict=True):
     """The config of the next iteration while it is edited.
 
     `parent`: the iteration that it derives from, 0 or None for the loop's defaults. `suggestion`
@@ -43,7 +44,7 @@ class Draft(msgspec.Struct, frozen=True):
     suggestion: str | None = None
     predicted: dict[str, Any] | None = None
 
-    @property
+    @cached_property
     def problems(self) -> list[str]:
         """Returns every problem as `group.field: problem`, [] if the draft can run."""
         secrets = [
@@ -127,13 +128,13 @@ def draft_from(loop: LoopFolder, text: str) -> Draft:
     table.pop("schema", None)
     if not isinstance(suggestion, str | None) or not isinstance(predicted, dict | None):
         raise BadInput(
-            f"{where}: suggestion must be a string and predicted a table",
+            f"{where}: suggestion must be a string, and predicted must be a table",
             "correct or remove these fields in an editor",
         )
     is_number = isinstance(parent, int) and not isinstance(parent, bool)
     if not (is_number or parent is None) or not isinstance(why, str):
         raise BadInput(
-            f"{where}: parent must be the number of an iteration, and why a string",
+            f"{where}: parent must be the number of an iteration, and why must be a string",
             "correct the file in an editor, or delete it: it is only a draft",
         )
     not_tables = [name for name, group in table.items() if not isinstance(group, dict)]

@@ -218,7 +218,7 @@ def index_of(loop: LoopFolder, queue: list[QueuedDraft], position: int) -> int:
     if not 1 <= position <= len(queue):
         content = f"it has {counted(len(queue), 'draft')}" if queue else "it is empty"
         raise BadInput(
-            f"{loop.name}: the queue has no draft {position}, {content}",
+            f"{loop.name}: the queue has no draft {position}; {content}",
             command("queue", loop.name),
         )
     return position - 1

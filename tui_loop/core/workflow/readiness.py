@@ -236,9 +236,10 @@ def _target(reader: LoopReader, iteration: Iteration, criteria: Criteria) -> Ite
         )
     if value <= target if is_loss else value >= target:
         return Item("target", title, "met", text, "", numbers)
-    missing = f"{value - target:.3f} nats" if is_loss else f"{100 * (target - value):.0f} points"
+    points = f"{100 * (target - value):.0f} points short"
+    missing = f"{value - target:.3f} nats too high" if is_loss else points
     name = f"{loop.name}/{iteration.number}"
-    todo = f"{missing} short; see what to change: {command('diagnose', name)}"
+    todo = f"{missing}; see what to change: {command('diagnose', name)}"
     return Item("target", title, "not met", text, todo, numbers)
 
 
@@ -276,7 +277,7 @@ def _no_regression(
 
 def _regression(loop: str, comparer: Comparer, iteration: Iteration, name: str, other: int) -> Item:
     kind = f"no_regression_{name}"
-    title = f"no worse than {'the base' if other == 0 else f'its parent, {other}'}"
+    title = f"no worse than {'the base' if other == 0 else f'its parent ({other})'}"
     unknown = "evaluate both iterations on the same examples"
     if iteration.state in IN_PROGRESS:
         return Item(kind, title, "open", "not evaluated yet", CHECK_LATER)
@@ -320,7 +321,8 @@ def _holdout(
     against_base, is_worse = worse_than_base(evaluation.paired)
     text = agreement.sentence + (f"; {against_base}" if against_base else "")
     if is_worse:
-        todo = f"the base is better on the holdout: {command('compare', f'{loop.name}/0', name)}"
+        todo = "the base is better on the holdout; compare both on the eval set: "
+        todo += command("compare", f"{loop.name}/0", name)
         return Item(HOLDOUT, title, "not met", text, todo, numbers)
     if agreement.agrees is None:
         todo = f"evaluate the holdout again: {command('ready', name, '--look')}"

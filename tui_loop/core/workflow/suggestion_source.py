@@ -189,7 +189,8 @@ def _transferred(suggestion: Suggestion, seen: Iteration, best_iteration: Iterat
     why = (suggestion.why or suggestion.action).rstrip(".")
     return Proposal(
         best_iteration.number,
-        f"{why} (seen in iteration {seen.number}; the best so far is {best_iteration.number})",
+        f"{why} (seen in iteration {seen.number}, applied to iteration {best_iteration.number}, "
+        "the best so far)",
         settings_of(suggestion),
         suggestion.name,
     )

@@ -176,7 +176,7 @@ def _try_schedule(trainer: SFTTrainer, steps: int) -> None:
     for rate in getattr(schedule, "lr_lambdas", ()):
         for step in (0, 1, steps // 2, steps - 1, steps):
             if not math.isfinite(rate(step)):  # raises TypeError for a complex number
-                raise ValueError(f"the learning rate of step {step} is not a finite number")
+                raise ValueError(f"the learning rate at step {step} is not a finite number")
 
 
 @contextmanager

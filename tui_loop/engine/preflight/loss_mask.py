@@ -29,7 +29,7 @@ SAMPLED_ROWS = 5000
 LONGEST_ROWS = 200
 """This many of the longest rows are always rendered: a sample would miss those that are cut."""
 
-_OTHER_ROWS = "fix or remove these rows, or choose a model whose template accepts such turns"
+_OTHER_ROWS = "fix or remove these rows, or choose a model whose chat template accepts them"
 _OTHER_TEMPLATE = "choose a model whose template fits the rows, or --set data.chat_template=FILE"
 """What to do about some rows, and about all rows, that the chat template rejects."""
 

@@ -215,14 +215,15 @@ def check_tokenizer(
         return [
             error(
                 CheckKind.MODEL,
-                f"{sizes}: {counted(len(beyond), 'training row')} have tokens without an embedding",
+                f"{sizes}: {counted(len(beyond), 'training row')} "
+                f"{'has' if len(beyond) == 1 else 'have'} tokens without an embedding",
                 "use the tokenizer that belongs to this model",
                 count=len(beyond),
                 rows=evidence(shown("train", row) for row in beyond),
             )
         ]
     if known > embeddings:
-        text = f"{sizes}: a row with a token without an embedding would end the run"
+        text = f"{sizes}: a row that contains a token without an embedding would end the run"
         hint = "use the tokenizer that belongs to this model"
         return [warning(CheckKind.MODEL, text, hint)]
     return []

@@ -101,7 +101,9 @@ def _roles(masker: LossMasker, rows: Sequence[tuple[Row, MaskedTokens]]) -> list
             tokens[part.role] += part.end - part.start
             trained[part.role] += sum(whole.trained[part.start : part.end])
     shares = ", ".join(f"{role} {share(trained[role], tokens[role])}" for role in tokens)
-    return [info(CheckKind.TRAINED_ROLES, f"share of tokens trained on, by role: {shares}")]
+    return [
+        info(CheckKind.TRAINED_ROLES, f"share of tokens that are trained on, by role: {shares}")
+    ]
 
 
 def _other_template(masker: LossMasker, rows: Sequence[Row]) -> list[CheckResult]:
@@ -166,7 +168,7 @@ def _flaws(masker: LossMasker, rows: Sequence[tuple[Row, MaskedTokens]]) -> list
 def _flaw_texts(masker: LossMasker) -> dict[Flaw, _FlawText]:
     """Returns the texts on each flaw, in the order of the results."""
     no_stop = "an answer without an end token, so the model does not learn to stop"
-    merged = "a token that spans the end of the prompt and the start of the answer"
+    merged = "a token across the boundary of prompt and answer"
     prompt = "the answer differently from the chat template's generation prompt"
     from_here = "evaluation starts answers as in training, but other programs may not"
     return {
@@ -187,8 +189,8 @@ def _flaw_texts(masker: LossMasker) -> dict[Flaw, _FlawText]:
         ),
         "merged": _FlawText(
             CheckKind.MERGED,
-            f"would have {merged}; the token is split there, as in generation",
-            f"would have {merged}; the token is split there, as in generation",
+            f"would have {merged}; the text is split there, as in generation",
+            f"would have {merged}; the text is split there, as in generation",
             _split_hint(masker),
         ),
     }
@@ -197,7 +199,7 @@ def _flaw_texts(masker: LossMasker) -> dict[Flaw, _FlawText]:
 def _stop_hint(masker: LossMasker) -> str:
     if masker.renderer.template is None:
         return "--set training.eos_token=TOKEN, the model's token for the end of a text"
-    return f"{_OWN_TEMPLATE}, or --set evaluation.stop with the text that ends an answer"
+    return f"{_OWN_TEMPLATE}, or --set evaluation.stop with the string that ends an answer"
 
 
 def _split_hint(masker: LossMasker) -> str:

@@ -32,10 +32,10 @@ def check_schedule(config: Config) -> Iterator[CheckResult]:
     unknown = [name for name in given if name not in known]
     if unknown:
         guess = did_you_mean(unknown[0], list(known))
-        takes = f"its parameters are {', '.join(known)}" if known else "this schedule has none"
+        takes = f"its parameters are {', '.join(known)}" if known else "it takes none"
         yield error(
             CheckKind.CONFIG,
-            f"{FIELD}: schedule {kind} has no parameter {', '.join(unknown)}{guess}; {takes}",
+            f"{FIELD}: schedule {kind} has no parameter {', '.join(unknown)} ({takes}){guess}",
             f"--set {FIELD}=none",
             field=FIELD,
         )

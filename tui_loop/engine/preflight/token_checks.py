@@ -93,12 +93,13 @@ class _TokenChecks(msgspec.Struct, frozen=True):
             no_row_trains = self.is_whole and len(masked) == len(self.rows)
             severity = error if no_row_trains else warning
             limit = self.training.max_length
+            within = f" within {limit} tokens" if limit is not None else ""
             results.append(
                 severity(
                     CheckKind.FULLY_MASKED,
                     f"{of_all(len(masked), len(self.rows), self.row_noun)} "
-                    f"{'has' if len(masked) == 1 else 'have'} no token to train on within "
-                    f"{limit} tokens and {'is' if len(masked) == 1 else 'are'} left out",
+                    f"{'has' if len(masked) == 1 else 'have'} no token to train on{within} "
+                    f"and {'is' if len(masked) == 1 else 'are'} left out",
                     longer,
                     count=len(masked),
                     rows=evidence(shown("train", row) for row in masked),
@@ -315,8 +316,8 @@ def _memory(config: Config, sizes: Sizes, longest: int) -> CheckResult:
     logits = 4 * config.training.per_device_train_batch_size * longest * sizes.vocabulary
     needed = sizes.fixed_bytes
     message = (
-        f"weights, gradients and optimizer need {size(needed)}, without activations "
-        f"(logits of the longest batch: {size(logits)}); {device} has {size(total)}"
+        f"weights, gradients and optimizer state need {size(needed)} of {size(total)} on {device}, "
+        f"plus activations (logits of the longest batch: {size(logits)})"
     )
     if needed > total:
         return error(

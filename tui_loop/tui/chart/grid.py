@@ -29,6 +29,9 @@ LEAST_WIDTH, LEAST_HEIGHT = 30, 7
 TURN_SECONDS = 0.015
 """Longest time to draw charts at once (at least one), so that keys are not delayed."""
 
+SHOW_SECONDS = 0.1
+"""A drawing that takes longer is shown part by part."""
+
 
 class SmallChart(msgspec.Struct, frozen=True):
     """A drawn chart: `version` is what it was drawn from."""
@@ -72,6 +75,8 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
         self._drawn: dict[str, SmallChart] = {}
         self._picked = ""
         self._turn: Timer | None = None
+        self._unshown: list[Region] = []
+        self._shown_at = 0.0
         self.drawings = 0
 
     def show(self) -> None:
@@ -298,9 +303,19 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
             ):  # each takes a part of the time
                 if step(name):
                     break
-                if time.monotonic() > ends:
+                if (now := time.monotonic()) > ends:
+                    if now - self._shown_at > SHOW_SECONDS:
+                        self._show_drawn()
                     self._draw_soon()
                     return
+        self._show_drawn()
+
+    def _show_drawn(self) -> None:
+        """Puts the new drawings on the screen, all at once: each update composes whole lines."""
+        self._shown_at = time.monotonic()
+        if self._unshown:
+            self.refresh(*self._unshown)
+            self._unshown = []
 
     def _prepare(self, name: str) -> None:
         """Smooths the curves of a metric."""
@@ -340,4 +355,4 @@ class ChartGrid(StyledLines, can_focus=True, inherit_bindings=False):
         self.drawings += 1
         row, column = divmod(self._names.index(name), self.columns)
         y = row * self._height - round(self.scroll_y) + 1
-        self.refresh(Region(column * (self._width + 1), y, self._width, self._height))
+        self._unshown.append(Region(column * (self._width + 1), y, self._width, self._height))

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from tui_loop.core.plot.axis import Axis, place_text, range_text
 from tui_loop.core.plot.metrics import figure, is_smoothed, metric_label, metric_text
 from tui_loop.core.plot.track import Found
-from tui_loop.core.text.figures import brief_number
+from tui_loop.core.text.figures import brief_number, counted
 from tui_loop.tui.chart.canvas import Entry
 from tui_loop.tui.chart.curves import Curves, Runs
 from tui_loop.tui.chart.plot import ChartSigns
@@ -24,9 +24,9 @@ def nothing_to_draw(curves: Curves) -> str:
     """Why there is no curve, and how to get one; empty if there is one."""
     run = curves.run
     if run is None:
-        return "No iteration is selected. The curves of the selected one appear here."
+        return "No iteration is selected. Select one to see its curves."
     if run.is_base:
-        return "The base is not trained, so it has no curves."
+        return "The base model is not trained, so it has no curves."
     if curves.steps:
         return ""
     if run.is_live:
@@ -139,7 +139,7 @@ def figures(
     """
     parts = _latest(curves, metric) if step is None else _at(curves, metric, axis, step)
     if not_on_log:
-        parts.append(f"not on the log scale: {not_on_log} at or below 0")
+        parts.append(f"log scale hides {counted(not_on_log, 'value')} at or below 0")
     return parts
 
 

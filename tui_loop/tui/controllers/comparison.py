@@ -14,7 +14,7 @@ from tui_loop.tui.chart.curves import ChartRun, chart_run
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.examples import ExamplesController, show_example
 from tui_loop.tui.controllers.live_screen import LiveScreen
-from tui_loop.tui.controllers.unattended import QueueController, waiting_words
+from tui_loop.tui.controllers.unattended import QueueController, queue_words
 from tui_loop.tui.screens.compare import CompareScreen
 from tui_loop.tui.screens.example import ExampleScreen
 from tui_loop.tui.screens.progress import ProgressScreen
@@ -161,8 +161,8 @@ class ProgressController:
 
         async with self._queue.turn:
             added, count = await self._context.in_thread(work)
-        what = f"Queued {counted(added, 'replicate')}" if added else "They are queued already"
-        self._context.notify(f"{what}; {waiting_words(count)}. {{loop.queue}} shows the queue.")
+        what = f"Queued {counted(added, 'replicate')}" if added else "These runs are queued already"
+        self._context.notify(f"{what}; {queue_words(count)}. {{loop.queue}} shows the queue.")
 
     def _replicates(self, pair: Pair) -> list[QueuedDraft]:
         runs = pair.reach.runs if pair.reach is not None else None

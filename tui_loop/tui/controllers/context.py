@@ -250,7 +250,9 @@ class Context:
                     return await asyncio.to_thread(work, *arguments)
                 except NeedsConsent as error:
                     if not await self.wait_for(ConsentScreen(error.code)):
-                        raise BadInput(error.message, "press the key again to allow it") from error
+                        raise BadInput(
+                            error.message, "press the key again to allow the code"
+                        ) from error
                     await asyncio.to_thread(allow_code, error.code)
         except TuiLoopError:
             raise
@@ -318,9 +320,10 @@ class Context:
         if isinstance(error, OSError):
             return file_error(error)
         self.services.report(error)
-        place = self.services.crash_report or "no report could be written"
+        path = self.services.crash_report
+        report = f"the crash report is {path}" if path else "no crash report could be written"
         return TuiLoopError(
-            f"{type(error).__name__}: {error}", f"this is a bug in tui-loop: {place}"
+            f"{type(error).__name__}: {error}", f"this is a bug in tui-loop; {report}"
         )
 
     async def _reported(self, work: Coroutine[Any, Any, None]) -> None:

@@ -135,7 +135,9 @@ class DiagnosisController:
             screen.show(self._heading, progress, instead=self._why_nothing())
             return
         if progress.known is None:
-            screen.show(self._heading, progress, instead=(f"reading the record of {number} ...",))
+            screen.show(
+                self._heading, progress, instead=(f"reading the record of iteration {number} ...",)
+            )
         else:
             self._show(progress, "refreshing ...")
         self._live.request(self._iteration.number, again=True)

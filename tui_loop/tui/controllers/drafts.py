@@ -101,7 +101,7 @@ class DraftsController:
     def draft_from(self, iteration: Iteration, fill: Fill | None = None) -> None:
         """Drafts the next one from an iteration, filled in; asks before it replaces a draft."""
         if iteration.config is None:
-            self._context.notify(f"The config of {iteration.number} cannot be read.")
+            self._context.notify(f"The config of iteration {iteration.number} cannot be read.")
         else:
             self._context.run(self._draft_from(iteration.number, fill), "draft", is_exclusive=False)
 
@@ -112,7 +112,10 @@ class DraftsController:
             answer = await context.ask(
                 "There is a draft already",
                 [self.description()],
-                [("e", "keep it", ""), ("r", f"replace it by one from {number}", "replace")],
+                [
+                    ("e", "keep it", ""),
+                    ("r", f"replace it with a draft from iteration {number}", "replace"),
+                ],
             )
             if not answer:
                 return
@@ -160,7 +163,10 @@ class DraftsController:
                 answer = await context.ask(
                     "The draft cannot be read",
                     [[(error.message, "bad")], [(hint, "muted")]],
-                    [("e", "edit it again", "edit"), ("r", "restore it as it was", "restore")],
+                    [
+                        ("e", "edit it again", "edit"),
+                        ("r", "restore the earlier version", "restore"),
+                    ],
                 )
                 if answer != "restore":
                     continue

@@ -65,7 +65,7 @@ class ExamplesController:
         example, number = self.example, self.number
         if example is None or number is None:
             return
-        title = f"Training rows nearest to {example.id}, {self._context.loop.name}/{number}"
+        title = f"Training rows nearest to example {example.id}, {self._context.loop.name}/{number}"
         screen = TrainingScreen(title, "searching the training rows ...")
         self._context.push_screen(screen)
         self._context.run(self._show_nearest(screen, number, example), "training")
@@ -120,7 +120,7 @@ class ExamplesController:
         pane.field.close()
         pane.field.open(
             f"evaluation.max_new_tokens={2 * limit}",
-            "evaluation.K=V: settings to generate the listed examples with",
+            "settings for generating the listed examples again: evaluation.K=V",
             accept=self._regenerate_with,
         )
 

@@ -62,7 +62,7 @@ class IterationsController:
         context = self._context
         why = await context.wait_for(
             InputDialog(
-                f"Why was {iteration.number} run?",
+                f"Why was iteration {iteration.number} run?",
                 [
                     [
                         (flat(iteration.title), ""),
@@ -76,7 +76,7 @@ class IterationsController:
         )
         if why:
             await context.in_thread(edit_reason, context.loop, iteration.number, why)
-            context.notify(f"Saved the reason for {iteration.number}.")
+            context.notify(f"Saved the reason for iteration {iteration.number}.")
             context.bench.poll_now()
 
     def mark(self) -> None:

@@ -58,7 +58,10 @@ class LoopController:
                 answer = await context.ask(
                     "loop.toml cannot be used",
                     [[(error.message, "bad")], [(error.hint, "muted")]],
-                    [("e", "edit it again", "edit"), ("r", "restore it as it was", "restore")],
+                    [
+                        ("e", "edit it again", "edit"),
+                        ("r", "restore the earlier version", "restore"),
+                    ],
                 )
                 if answer != "restore":
                     continue
@@ -80,7 +83,7 @@ class LoopController:
         context = self._context
         number, missing = await context.in_thread(self._last_and_missing, selected)
         which = "the selected one" if selected else "the best one"
-        ends = f"Its final iteration is {number}, {which}. " if number is not None else ""
+        ends = f"The final iteration will be {number}, {which}. " if number is not None else ""
         lines: list[list[Span]] = [[(f"{ends}A closed loop starts no new runs.", "muted")]]
         if missing:
             lines.append([("! Not ready: ", "warn"), (flat("; ".join(missing), 400), "")])
@@ -90,7 +93,7 @@ class LoopController:
                 lines,
                 "why",
                 does="closes it",
-                placeholder="the last decision, kept in loop.toml",
+                placeholder="why the loop ends; saved in loop.toml",
             )
         )
         if why:
@@ -129,7 +132,7 @@ class LoopController:
             InputDialog(
                 f"Write a report of {context.loop.name}",
                 [
-                    [("The whole loop in one file: .html, .md, .csv or .json by its suffix.", "")],
+                    [("The suffix sets the format of the report: .html, .md, .csv or .json.", "")],
                     [(f"A relative path starts at {Path.cwd()}.", "muted")],
                 ],
                 "file",
@@ -164,10 +167,16 @@ class LoopController:
         newest = readable[-1] if readable else None
         parent = chosen.number if chosen is not None and chosen.config is not None else newest
         lines: list[list[Span]] = [
-            [("The old evaluation rows become training rows; as many others are held out.", "")],
             [
                 (
-                    "Scores on the two splits cannot be compared. The base is evaluated again.",
+                    "The old evaluation rows become training rows; as many other rows are held "
+                    "out.",
+                    "",
+                )
+            ],
+            [
+                (
+                    "Scores on different splits cannot be compared. The base is evaluated again.",
                     "muted",
                 )
             ],
@@ -177,7 +186,7 @@ class LoopController:
             lines.append([("! The current draft is replaced: ", "warn"), *description])
         why = await context.wait_for(
             InputDialog(
-                f"Draft the next one, from {parent or 'the defaults'}, on a fresh split?",
+                f"Draft the next iteration from {parent or 'the defaults'} on a fresh split?",
                 lines,
                 "why",
                 does="drafts it",

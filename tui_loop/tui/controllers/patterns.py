@@ -48,7 +48,9 @@ class PatternsController:
         """Selects the iteration `loop/N` if it belongs to this loop."""
         loop, _, number = place.rpartition("/")
         if loop != self._context.loop.name:
-            self._context.notify(f"{place} belongs to another loop. {{patterns.open}} opens it.")
+            self._context.notify(
+                f"{place} belongs to another loop. {{patterns.open}} opens that loop."
+            )
             return
         self._live.close()
         self._context.bench.select(int(number))

@@ -31,7 +31,7 @@ WILL: dict[RequestName, str] = {
 
 DOES: dict[RequestName, str] = {"evaluate": "evaluates", "checkpoint": "writes a checkpoint"}
 
-OTHER_WAYS = "{run.pause} pauses the run. {run.detach} quits the app and leaves the run alone."
+OTHER_WAYS = "{run.pause} pauses the run. {run.detach} quits the app; the run continues."
 """What to do in place of stopping a run."""
 
 
@@ -52,7 +52,7 @@ class RunsController:
             return
         if running := context.hosted_or_live:
             context.notify(
-                f"{running} is running. {{run.stop}} stops it; {{loop.enqueue}} queues the draft."
+                f"Run {running} is live. {{run.stop}} stops it; {{loop.enqueue}} queues the draft."
             )
             return
         draft = context.draft_to("run")
@@ -122,9 +122,11 @@ class RunsController:
         )
         now = self._context.snapshot
         if answer and (now is None or now.live is None or now.live.number != number):
-            self._context.notify(f"{number} has ended. {{run.stop}} stops what is running now.")
+            self._context.notify(
+                f"Run {number} has ended. {{run.stop}} stops the run that is live now."
+            )
         elif answer:
-            message = f"{number} will stop."
+            message = f"Run {number} will stop."
             how = {"save": answer != "drop", "evaluate": answer == "evaluate"}
             await self._request(live, "stop", message, **how)
 
@@ -150,18 +152,18 @@ class RunsController:
         if context.snapshot is None or chosen is None:
             context.notify("Select a stopped, failed or interrupted iteration to resume.")
         elif running := context.hosted_or_live:
-            context.notify(f"{running} is running. One run at a time.")
+            context.notify(f"Run {running} is live. Only one run is possible at a time.")
         elif chosen.state not in (*RESUMABLE, "queued"):
             context.notify(
-                f"{chosen.number} is {chosen.state}. Only stopped, failed or interrupted runs can "
-                "be resumed."
+                f"Run {chosen.number} is {chosen.state}. Only stopped, failed or interrupted runs "
+                "can be resumed."
             )
         else:
             context.run(self._resume(chosen.number), "resume", is_exclusive=False)
 
     async def _resume(self, number: int) -> None:
         context = self._context
-        context.notify(f"Reading the checkpoints of {number} ...")
+        context.notify(f"Reading the checkpoints of run {number} ...")
         place, notices = await context.in_thread(context.backend.resumption, context.loop, number)
         if context.is_leaving():
             return
@@ -205,17 +207,21 @@ class RunsController:
         if live is None:
             self._context.notify("Nothing is running.")
         elif live.state == "stopping":
-            self._context.notify(f"{live.number} is stopping. It ends after this step or batch.")
+            self._context.notify(
+                f"Run {live.number} is stopping. It ends after this step or batch."
+            )
         else:
             return live
         return None
 
     def _ask_run(self, live: RunView, name: RequestName) -> None:
-        message = f"{live.number} {WILL[name]}."
+        message = f"Run {live.number} {WILL[name]}."
         if live.run.is_paused and name in ("evaluate", "checkpoint"):
             message = f"Run {live.number} {DOES[name]} now, while paused."
         if live.run.phase != "training" and name in ("evaluate", "checkpoint"):
-            message = f"Run {live.number} is not training. It {DOES[name]} when it trains again."
+            message = (
+                f"Run {live.number} is not training now. It {DOES[name]} once it trains again."
+            )
         self._context.run(self._request(live, name, message), "request", is_exclusive=False)
 
     async def _request(
@@ -234,7 +240,7 @@ class RunsController:
                 partial(append_request, path, attempt, name, save=save, evaluate=evaluate)
             )
         except TuiLoopError as error:
-            message = f"cannot request {name} from {number}: {error.message}"
+            message = f"cannot send the request {name} to run {number}: {error.message}"
             raise TuiLoopError(message, error.hint) from error
         context.notify(message)
         context.bench.poll_now()

@@ -56,7 +56,7 @@ class QueueController:
         if draft.problems:
             context.notify(f"The draft cannot run: {draft.problems[0]}")
         elif not draft.changed and draft.parent:
-            context.notify(f"The draft has no change; it would repeat {draft.parent}.")
+            context.notify(f"The draft changes nothing; it would repeat iteration {draft.parent}.")
         else:
             context.run(self._enqueue(draft), "draft", is_exclusive=False)
 
@@ -78,7 +78,7 @@ class QueueController:
         async with self.turn:
             count = await context.in_thread(lambda: add(context.loop, queued_draft(draft)))
         next_draft = await context.in_thread(new_draft, context.loop, draft.parent)
-        context.notify(f"Queued: {waiting_words(count)}. {{loop.queue}} shows the queue.")
+        context.notify(f"Queued the draft; {queue_words(count)}. {{loop.queue}} shows the queue.")
         await self._drafts.save(next_draft)
 
     async def _edit(self, change: Change) -> None:
@@ -123,7 +123,8 @@ class QueueController:
             [
                 [
                     (
-                        "They run one after the other, in the background. All runs are recorded.",
+                        "The drafts run one after another in the background. Every run is "
+                        "recorded.",
                         "muted",
                     )
                 ]
@@ -155,9 +156,9 @@ class QueueController:
         self._found(edits, QueueSnapshot(fault=fault))
 
 
-def waiting_words(count: int) -> str:
-    """Returns how many drafts are queued: `2 drafts wait`."""
-    return "1 draft waits" if count == 1 else f"{count} drafts wait"
+def queue_words(count: int) -> str:
+    """Returns how many drafts are queued: `the queue now has 2 drafts`."""
+    return f"the queue now has {counted(count, 'draft')}"
 
 
 NAMES: dict[Doing, str] = {"auto": "Auto", "queue": "The queue"}

@@ -142,7 +142,8 @@ class AgainScreen(RowsScreen):
         if self._left_out:
             listed = self.rows.count + self._left_out
             text = (
-                f"Only the first {self.rows.count:,} of {listed:,} listed examples are generated."
+                f"Only the first {self.rows.count:,} of {listed:,} listed examples are generated "
+                "again."
             )
             lines.append([("! ", "warn"), (text, "warn")])
         if self._fault is not None:
@@ -187,21 +188,13 @@ class AgainScreen(RowsScreen):
 
 def sum_of(retried: Sequence[Retried]) -> str:
     """Returns how many pass now, by recorded outcome."""
-    groups = [
-        (True, "passed ones", "still pass"),
-        (None, "without an outcome", "now pass"),
-    ]
-    failed = [each for each in retried if each.example.passed is False]
-    others = [
-        (these, which, do)
-        for was, which, do in groups
+    groups = {False: "failed", True: "passed", None: "unscored"}
+    parts = [
+        f"{passing(these):,} of {len(these):,} {which}"
+        for was, which in groups.items()
         if (these := [each for each in retried if each.example.passed is was])
     ]
-    if not others:
-        return f"{passing(failed):,} of {len(failed):,} now pass"
-    parts = [f"{passing(failed):,} of {len(failed):,} failed ones now pass"] if failed else []
-    parts += [f"{passing(these):,} of {len(these):,} {which} {do}" for these, which, do in others]
-    return "; ".join(parts)
+    return f"now passing: {', '.join(parts)} examples"
 
 
 def again_lines(example: Example, found: Retried | None) -> Lines:

@@ -169,7 +169,10 @@ class AskingScreen(Screen[None]):
         for exchange in self._exchanges.values():
             lines += [[], *self._lines(exchange)] if lines else self._lines(exchange)
         if not self._exchanges:
-            who = ", ".join(_name(number) for number in self._client.iterations)
+            who = " and ".join(
+                "the base model" if number == BASE else f"iteration {number}"
+                for number in self._client.iterations
+            )
             text = f"Each prompt is sent to {who}. Prompts and responses are not recorded."
             lines.append([(text, "muted")])
         self.sheet.show(lines, keep_place=True)

@@ -182,8 +182,10 @@ def breakdown_lines(found: Breakdown, named: dict[str, str]) -> list[Line]:
         before = "" if found.against is None else f"against {found.against}"
         lines += [Line(""), Line("why they fail", before, is_head=True)]
         lines += _counts(found.causes)
-    weak = f"{found.tested} slices tested, share (95% interval)" if found.weak else _no_weak(found)
-    lines += [Line(""), Line("fail more often than chance explains", weak, is_head=True)]
+    weak = (
+        f"{found.tested} tested, share that fails (95% interval)" if found.weak else _no_weak(found)
+    )
+    lines += [Line(""), Line("slices failing beyond chance", weak, is_head=True)]
     lines += [
         Line(f"{each.name}  ({kind_words(each.kind)})", slice_words(each), term_of(each) or " ")
         for each in found.weak

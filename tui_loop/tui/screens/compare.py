@@ -45,7 +45,11 @@ def contrast_lines(contrast: Contrast) -> Lines:
     result = contrast.comparison
     lines: Lines = [[("note: ", "warn"), (each, "")] for each in result.notices]
     lines += [*_claim(result), []]
-    same = "no difference" if result.a else "no config to compare: 0 is the untrained base model"
+    same = (
+        "no difference"
+        if result.a
+        else "no config to compare: iteration 0 is the untrained base model"
+    )
     lines += _table("config", result, _config(result), same)
     lines += [[], *_table("metric", result, _metrics(result), "no metric was recorded"), []]
     return lines + _causes(contrast)
@@ -341,8 +345,8 @@ class CompareScreen(Screen[None]):
             reasons = result.notices or ["without a metric no example passes or fails"]
             return [f"nothing to list: {reasons[0]}"]
         what = {
-            "fixed": f"failed in {result.a} and passed in {result.b}",
-            "broken": f"passed in {result.a} and failed in {result.b}",
+            "fixed": f"failed in iteration {result.a} and passed in iteration {result.b}",
+            "broken": f"passed in iteration {result.a} and failed in iteration {result.b}",
             "failing": "failed in both",
         }[name]
         return [f"None of the {result.compared:,} compared examples {what}."]

@@ -210,7 +210,7 @@ class DiagnosisScreen(Screen[None]):
             return ""
         changes = {name: pair[1] for each in selected for name, pair in each.changes.items()}
         changed = [f"{name.partition('.')[2]} {brief(value)}" for name, value in changes.items()]
-        return f"{len(selected)} selected: {', '.join(changed) or 'no change of the config'}"
+        return f"{len(selected)} selected: {', '.join(changed) or 'no config change'}"
 
     def _keep_place(self) -> None:
         if self.list.key is not None:

@@ -194,7 +194,7 @@ class ConsentScreen(AskScreen):
             ],
             [
                 ("n", "do not run it", ""),
-                ("y", "allow this code and remember it", "allow"),
+                ("y", "allow this code from now on", "allow"),
             ],
         )
 

@@ -44,8 +44,8 @@ METRICS = {
     "json_valid": "the output is JSON",
     "json_match": "share of equal values in the JSON",
     "tool_call": "calls the same tools with equal arguments",
-    "rouge_l": "longest common word sequence (train extra)",
-    "chrf": "character n-gram overlap (train extra)",
+    "rouge_l": "longest common word sequence (needs the train extra)",
+    "chrf": "character n-gram overlap (needs the train extra)",
     "none": "no score, only the loss",
 }
 """What each metric compares, as shown in the list of choices."""
@@ -149,7 +149,7 @@ def _row(prompt: str, reference: str) -> list[Span]:
 
 
 FIELDS = {
-    "data": "type a path, or choose with {new.up}{new.down} and enter; join several with +",
+    "data": "type a path, or choose with {new.up}{new.down} and enter; join several files with +",
     "eval": "optional: type to list files; if empty, part of the data is held out",
     "name": "suggested from the file's name",
     "model": "tiny, smollm2, a folder, a .gguf file or a hub id",
@@ -246,7 +246,10 @@ class FormState:
         ]
         if found.is_file:
             return rows, ""
-        return rows, found.problem or "no such data file: JSONL, JSON, CSV, text, Parquet or Arrow"
+        return (
+            rows,
+            found.problem or "no such file; data can be JSONL, JSON, CSV, text, Parquet or Arrow",
+        )
 
     def lines(self) -> list[list[Span]]:
         """Returns the problems, then the preview."""
@@ -296,7 +299,7 @@ class FormState:
         except BadInput as error:
             return error
         if name in self.preview.taken and not self.is_creating:
-            return BadInput(f"there is a loop {name} already", "choose another name")
+            return BadInput(f"a loop named {name} exists already", "choose another name")
         return None
 
     @property

@@ -199,7 +199,7 @@ def _claim(trial: Trial, pattern: Pattern) -> str:
 
 FOOTER = ("list.open", "patterns.part", "patterns.open", "patterns.copy", "app.back", "app.help")
 EMPTY = [
-    "No patterns yet. They need iterations that differ in their settings.",
+    "No patterns yet. Patterns come from iterations with different settings.",
     "{app.back} goes back. {loop.next} drafts the next iteration, {run.start} runs it.",
 ]
 

@@ -98,7 +98,7 @@ class ProgressList(RowList):
         self._losses = scale_of((each.loss for each in progress.points), may_be_log=True)
         self.rows = [*progress.points]
         if progress.pairs:
-            self.rows += ["the best so far, compared with", *progress.pairs]
+            self.rows += ["the best iteration so far, compared with", *progress.pairs]
         self.rows_changed(at)
 
     def head(self, width: int) -> list[Span] | None:
@@ -251,7 +251,7 @@ def point_lines(point: Point, progress: Progress) -> Lines:
     if not lines:
         lines.append([("state  ", "muted"), (point.state, "")])
     else:
-        basis = f"95% interval over the {progress.unit}; differences between seeds may be larger"
+        basis = f"95% interval over the {progress.unit}; seeds may differ by more than this"
         lines.append([("       ", ""), (basis, "muted")])
     config = progress.config(point.number)
     if config is not None and len(config.runs) > 1:

@@ -67,16 +67,18 @@ WIDTH, KEYS = 75, 20
 """Cells of a line, which fits a terminal of 80 columns, and of the keys in it."""
 
 SIGNS: tuple[tuple[str, str], ...] = (
-    ("better, worse", "of a change: replicates of both configs confirm it"),
-    ("better? no diff?", "consistent with a change; one run cannot rule out noise"),
-    ("✓ ✗ ≈", "of a prediction: right, wrong, too close to call"),
-    ("● ◐ ○", "of a finding: alarm, warning, note"),
-    ("+21 ±15", "difference of scores in points, with half its 95% interval"),
-    ("• !", "a field that differs from the parent, a field with a problem"),
-    ("✓ ✗ ·", "passed, failed, not scored; ✗✗✓ over the iterations, | new reference"),
-    ("↑ ↓", "fixed, broken: compared with the parent or the marked one"),
-    ("⚑ +1", "has an annotation; has one more cause"),
-    ("m", "marked: compared with the selected one, also in the chart"),
+    ("better, worse", "a change confirmed by replicates of both configs"),
+    ("better? no diff?", "not confirmed: one run per config cannot rule out noise"),
+    ("✓ ✗ ≈", "a prediction that was right, wrong, too close to call"),
+    ("● ◐ ○", "a finding that is an alarm, a warning, a note"),
+    ("+21 ±15", "score difference in points ± half its 95% interval"),
+    ("• !", "a field changed from the parent, a field with a problem"),
+    ("✓ ✗ ·", "an example that passed, failed, was not scored"),
+    ("✗✗|✓", "an example's outcome by iteration, | reference changed"),
+    ("↑ ↓", "fixed, broken since the parent or the marked iteration"),
+    ("⚑", "an example with an annotation"),
+    ("+1", "one more cause of the failure than the one shown"),
+    ("m", "an iteration marked for comparison and for the chart"),
 )
 
 
@@ -111,5 +113,8 @@ def help_lines(first: tuple[str, ...], keymap: dict[str, str]) -> list[list[Span
             )
     lines += [[], [("Signs", "strong")]]
     lines += [[(fit(f"  {sign}", KEYS), "accent"), (words, "")] for sign, words in SIGNS]
-    lines += [[], [("config.toml remaps keys by id; `tui-loop keys` describes how.", "muted")]]
+    lines += [
+        [],
+        [("To remap keys by id, edit config.toml; `tui-loop keys` describes how.", "muted")],
+    ]
     return lines

@@ -155,7 +155,7 @@ class ReadyScreen(RowsScreen):
         if self.is_evaluating:
             self.notify("The evaluation is running. {app.back} ends it without counting a use.")
         elif self.found is not None and self.found.is_in_progress:
-            self.notify(f"{self.number} is still running. Evaluate the holdout when it has ended.")
+            self.notify(f"Run {self.number} is still live. Evaluate the holdout when it has ended.")
         elif self.found is not None:
             self._controller.evaluate_holdout()
 
@@ -248,7 +248,7 @@ def evaluation_lines(result: HoldoutEvaluation) -> Lines:
         text = (
             f"{table.both} pass in both, "
             f"{changes(table.fixed, table.broken, table.changed_groups, table.unit)}, "
-            f"{table.neither} in neither"
+            f"{table.neither} fail in both"
         )
         lines.append([(fit("  with the base", 16), "muted"), (text, "")])
     return lines

@@ -121,7 +121,7 @@ class RunDialog(Dialog[str | None]):
         if len(changed) > CHANGES_SHOWN:
             lines.append([(f"and {len(changed) - CHANGES_SHOWN} more changes", "muted")])
         if not changed:
-            same = "No change from its parent. Change the seed to measure the training noise."
+            same = "No change from the parent. Change the seed to measure the training noise."
             lines.append(
                 [(same if self._draft.parent else "The loop's defaults, unchanged.", "muted")]
             )
@@ -135,8 +135,9 @@ ITERATIONS = 4
 """How many runs auto is offered."""
 
 AHEAD = (
-    "After each run auto judges the result and continues from the best iteration, until it is "
-    "ready, on a plateau, or out of budget. {run.stop} stops it."
+    "After each run auto judges the result and continues from the best iteration, until that "
+    "iteration is ready, the results reach a plateau, or the budget is spent. {run.stop} stops "
+    "auto."
 )
 
 LABEL = 14
@@ -159,9 +160,8 @@ class AutoDialog(Dialog[Budget | None]):
         """`start`: the iteration to continue from, None for the best so far."""
         self._preview: list[list[Span]] = [[("reading the diagnosis ...", "muted")]]
         self._is_possible = False
-        title = (
-            f"Auto from {loop}/{start}" if start is not None else f"Auto from the best of {loop}"
-        )
+        origin = f"{loop}/{start}" if start is not None else f"the best iteration of {loop}"
+        title = f"Auto from {origin}"
         keys = "enter starts · tab next field · {app.back} goes back"
         super().__init__(title, keys, self._preview, is_wide=True)
         self.iterations = TextInput(str(ITERATIONS), id="auto-iterations")

@@ -262,9 +262,9 @@ def suspected_rows(found: SuspectRows, base: str = "") -> TrainingRowsFound:
     head: Lines = []
     if found.measured:
         few = len(found.suspects) < found.measured
-        order = f"the {len(found.suspects):,} highest" if few else "highest first"
+        order = f"the {len(found.suspects):,} highest are listed" if few else "highest first"
         rows_of = f"{found.measured:,} of {found.sampled_of:,} training rows"
-        text = f"Loss of {rows_of} after training, {order}; {_median_words(found)}"
+        text = f"Loss of {rows_of} after training ({order}); {_median_words(found)}"
         head.append([(text, "")])
     else:
         head.append([(f"No loss of training rows was measured: {base}", "warn")])

@@ -37,7 +37,7 @@ STATUS_SIGNS = {"met": ("✓", "good"), "not met": ("✗", "bad"), "open": ("?",
 KIND, WIDE = 25, 110
 """Cells of the column of kinds, and the least width of a list that has this column."""
 
-NO_FIELD = "changes no config field; if selected, the reason names the suggestion"
+NO_FIELD = "changes no config field; if selected, the draft's reason names the suggestion"
 
 KEPT = "\xa0"
 """A no-break space."""
@@ -170,23 +170,27 @@ def why_nothing(iteration: Iteration | None) -> tuple[str, ...]:
     number = iteration.number
     if iteration.state == "queued":
         return (
-            f"No diagnosis yet: {number} has not started.",
+            f"No diagnosis yet: iteration {number} has not started.",
             "{app.back} goes back, then {run.resume} starts it.",
         )
     if iteration.state in LIVE:
-        return (f"No diagnosis yet: {number} is running.", "The diagnosis appears at its end.")
+        return (
+            f"No diagnosis yet: iteration {number} is running.",
+            "The diagnosis appears when the run has ended.",
+        )
     if iteration.state == "unreadable":
         return (
-            f"No diagnosis: {number} cannot be read.",
+            f"No diagnosis: iteration {number} cannot be read.",
             "{app.back} goes back, then {list.open} shows why.",
         )
     if number == 0:
         return (
-            "No diagnosis: 0 is the untrained base model.",
-            "The iterations are compared with it. {diagnosis.following} shows the next one.",
+            "No diagnosis: iteration 0 is the untrained base model.",
+            "Iterations are compared with this model. {diagnosis.following} shows the next "
+            "iteration.",
         )
     return (
-        f"No findings in {number}.",
+        f"No findings in iteration {number}.",
         "There are no suggestions either. Read the failures next: press {app.back}, then "
         "{pane.failures}.",
     )

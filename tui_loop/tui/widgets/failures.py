@@ -269,14 +269,14 @@ class FailuresPane(FilteredPane):
         elif self.problem:
             lines = [f"✗ {self.problem}"]
         elif self._answered.query == FAILED:
-            lines = ["No example has failed. {failures.filter} filters by other terms."]
+            lines = ["No example has failed. {failures.filter} changes the filter."]
         else:
             query = self._answered.query
             unknown = "" if table.count else unknown_names(examples.view, query)
             lines = [
                 f"No example matches {query.text}",
                 *([unknown] if unknown else []),
-                "{app.back} lists the failed ones, {failures.filter} filters by other terms.",
+                "{app.back} lists the failed examples, {failures.filter} changes the filter.",
             ]
         if lines != table.why_empty:
             table.why_empty = lines

@@ -96,7 +96,7 @@ COLUMNS = (
         "tok/s",
         8,
         lambda each, glance: _whole(figures_of.token_rate(each, glance)),
-        "tokens per second of training",
+        "tokens per second in training",
         order=IterationOrder.TOKEN_RATE,
     ),
     Column(

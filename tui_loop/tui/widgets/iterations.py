@@ -55,7 +55,7 @@ from tui_loop.tui.widgets.styled_lines import Span
 DRAFT = "draft"
 """The key of the draft's row; all others are numbers."""
 
-OTHER_FILTERS = "{iterations.filter} changes it, {app.back} removes it."
+OTHER_FILTERS = "{iterations.filter} changes the filter, {app.back} removes it."
 
 ARROWS = {False: "↓", True: "↑"}
 """The arrow of the sorted column, by whether its lowest value is at the top."""
@@ -103,7 +103,7 @@ class IterationTable(RowList):
         if self.snapshot is None:
             return ["reading the loop ..."]
         if self.snapshot.iterations:
-            return [f"No iteration matches the filter. {OTHER_FILTERS}"]
+            return [f"No iteration matches. {OTHER_FILTERS}"]
         return ["No iterations yet.", self.snapshot.problem or self.snapshot.draft_problem]
 
     def take(self, snapshot: LoopSnapshot) -> None:
@@ -160,6 +160,10 @@ class IterationTable(RowList):
             mark = arrow if column.order is order else ""
             cells.append(in_column(column, f"{column.head}{mark}", size))
         return [("".join(cells), "head")]
+
+    @property
+    def _head_lines(self) -> int:
+        return 1
 
     def row(self, index: int, width: int) -> list[Span]:
         assert self.snapshot is not None

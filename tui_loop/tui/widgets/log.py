@@ -184,7 +184,7 @@ class LogPane(SearchablePane):
         if view is not None and view.bad_lines:
             parts.append(f"{view.bad_lines} lines unreadable")
         if view is not None and view.run.unknown:
-            parts.append(f"{view.run.unknown} events of a newer version skipped")
+            parts.append(f"skipped {view.run.unknown} events of a newer version")
         self.entitle(title, " · ".join(parts) if view is not None else "")
 
     def action_next_level(self) -> None:

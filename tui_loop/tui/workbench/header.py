@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tui_loop.core.record.events import UsedGpu
 from tui_loop.core.record.iteration import state_words
 from tui_loop.core.record.reader import RunView
 from tui_loop.core.record.state import RunState
@@ -100,9 +101,9 @@ def run_parts(snapshot: LoopSnapshot, now: float) -> list[HeaderPart]:
         parts.append(HeaderPart(f"{elapsed}{left}", "", 3))
     if run.phase == "training" and run.metrics:
         parts += _metric_parts(run)
-    if run.system:
-        parts += _machine_parts(sample_of(run.system[-1].values))
-    return parts
+    gpus = run.started.gpus if run.started is not None else ()
+    sample = sample_of(run.system[-1].values) if run.system else SystemSample()
+    return [*parts, *_gpu_parts(sample, gpus), *_machine_parts(sample)]
 
 
 def run_state(view: RunView) -> str:
@@ -132,7 +133,7 @@ def _metric_parts(run: RunState) -> list[HeaderPart]:
 
 
 def _machine_parts(sample: SystemSample) -> list[HeaderPart]:
-    parts = [_gpu_part(each) for each in sample.gpus]
+    parts = []
     if sample.cpu_percent is not None:
         parts.append(HeaderPart(f"cpu {sample.cpu_percent:.0f}%", "muted", 11))
     if sample.memory_used_bytes is not None and sample.memory_total_bytes:
@@ -146,8 +147,19 @@ def _machine_parts(sample: SystemSample) -> list[HeaderPart]:
     return parts
 
 
-def _gpu_part(gpu: GpuSample) -> HeaderPart:
-    words = [f"gpu{gpu.index}"]
+def _gpu_parts(sample: SystemSample, gpus: Sequence[UsedGpu]) -> list[HeaderPart]:
+    """Returns a part for each GPU of the run, under its number on the machine.
+
+    A sample has the run's own numbers, in the order of `gpus`.
+    """
+    numbers = {place: gpu.index for place, gpu in enumerate(gpus)}
+    if not sample.gpus and gpus:
+        return [HeaderPart(f"gpu{', '.join(map(str, numbers.values()))}", "", 6)]
+    return [_gpu_part(each, numbers.get(each.index, each.index)) for each in sample.gpus]
+
+
+def _gpu_part(gpu: GpuSample, number: int) -> HeaderPart:
+    words = [f"gpu{number}"]
     if gpu.util_percent is not None:
         words.append(f"{gpu.util_percent:.0f}%")
     if gpu.memory_used_bytes is not None and gpu.memory_total_bytes:

@@ -153,7 +153,7 @@ def _header_notes(columns: Sequence[_Column]) -> Iterator[str]:
     are_common = any(name.lower() in COMMON_NAMES for name in names)
     if not are_common and any(len(name.split()) >= _PROSE or "?" in name for name in names):
         yield (
-            f"the first line is read as the names of the columns, {listed(names)} "
+            f"the first line is read as the column names {listed(names)} "
             "(if that line is a row: --set data.header=no)"
         )
 

@@ -145,7 +145,7 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
         values = zip(*columns.values(), strict=True)
         by_name = (dict(zip(columns, each, strict=True)) for each in values)
         rows = [RawRow(1, nans.without(row, 1)) for row in by_name]
-        note = "the file is stored column by column, as pandas writes it; rows have no line numbers"
+        note = "the file is stored by column, as pandas writes it, so its rows have no line numbers"
         return FileContent({"": rows}, (note,))
     lists = {name: value for name, value in members.items() if _has_rows(value)}
     splits = _splits(path, lists)
@@ -159,11 +159,11 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
     if lists and not _is_row(members):
         if len(lists) > 1:
             raise BadInput(
-                f"{path}: the rows could be in any of {listed(lists)}",
+                f"{path}: several lists could hold the rows: {listed(lists)}",
                 "put the rows into a separate file, as [{...}, {...}]",
             )
         [(name, value)] = lists.items()
-        note = f"the rows are the list under {one_line(name, 40)!r}"
+        note = f"the rows are in the list {one_line(name, 40)!r}"
         if all(isinstance(each, dict) and "paragraphs" in each for _, each in value):
             return FileContent({"": _squad(path, value)}, (f"{note}, in SQuAD format",))
         return FileContent({"": _rows(path, value, nans)}, (note,))
@@ -171,7 +171,7 @@ def _of_object(path: Path, members: dict[str, Any], nans: NanCounts) -> FileCont
         by_id = ({"id": name, **value} for name, value in members.items())
         rows = [RawRow(1, nans.without(row, 1)) for row in by_id]
         return FileContent(
-            {"": rows}, ("each row is stored under its id; rows have no line numbers",)
+            {"": rows}, ("each row is stored under its id, so the rows have no line numbers",)
         )
     plain = {name: _plain(value) for name, value in members.items()}
     kinds = {type(value) for value in plain.values()}
@@ -196,7 +196,8 @@ def _splits(path: Path, lists: Mapping[str, Numbered]) -> dict[str, str]:
         return {}
     if len(set(named.values())) < len(named):
         raise BadInput(
-            f"{path}: {listed(named)} name the same split", "put each list into a separate file"
+            f"{path}: the lists {listed(named)} name the same split",
+            "put each list into a separate file",
         )
     return named
 

@@ -77,7 +77,7 @@ class NanCounts:
     def notes(self) -> tuple[str, ...]:
         """Returns a note on each column with NaN."""
         return tuple(
-            f"NaN in {one_line(name, 40)!r} is read as a missing value: {counted(count, 'row')}, "
+            f"NaN in {one_line(name, 40)!r} is read as a missing value in {counted(count, 'row')}, "
             f"the first in line {self.first[name]}"
             for name, count in self.rows.items()
         )

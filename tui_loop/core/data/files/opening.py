@@ -164,6 +164,6 @@ def check_encoding(encoding: str) -> None:
             return
     raise BadInput(
         f"data.encoding: {encoding!r} is not a text encoding",
-        "data.encoding=auto reads UTF-8, and UTF-16 with a byte-order mark; name any other, e.g. "
-        "--set data.encoding=latin-1",
+        "auto reads UTF-8, and UTF-16 or UTF-32 with a byte-order mark; name any other encoding, "
+        "e.g. --set data.encoding=latin-1",
     )

@@ -17,7 +17,7 @@ from tui_loop.core.diagnosis.findings import Confidence, Finding, Prediction, Su
 from tui_loop.core.diagnosis.kinds import SuggestionKind
 from tui_loop.core.text.figures import brief
 
-RULE_OF_THUMB = "a rule of thumb, not yet measured in these loops"
+RULE_OF_THUMB = "a rule of thumb, not yet measured in your loops"
 
 _COMMANDS = re.compile(r"\s*\([^()]*\btui-loop\b[^()]*\)")
 """A remark in parentheses that names a command of this program."""

@@ -212,7 +212,7 @@ def stop_earlier(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion
             because=f"the eval loss was lowest at step {step}, but the run kept its last weights",
             expects=loss_range(facts, 0.97 * lowest, 1.03 * lowest),
             confidence="high",
-            ground="measured in this run; the lowest of several evaluations is slightly optimistic",
+            ground="measured in this run; the lowest of several eval losses is slightly optimistic",
         )
 
 

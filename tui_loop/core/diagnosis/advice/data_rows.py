@@ -38,12 +38,12 @@ def rows_of_weak_slices(facts: IterationFacts, finding: Finding) -> Iterator[Sug
 def rows_for_gaps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests training rows of the kind that training lacks."""
     value = finding.figures.get("labels") or finding.figures.get("label")
-    names = f'"{value}"' if value else "the kind that fails"
+    which = f'labelled "{value}"' if value else "of the kind that fails"
     yield make_suggestion(
         finding,
         SuggestionKind.ROWS_FOR_GAP,
-        f"add {LEAST_ROWS * 2} or more training rows of {names}",
-        because="the training data has hardly any such rows, or none",
+        f"add {LEAST_ROWS * 2} or more training rows {which}",
+        because="the training data has few or no rows like the affected examples",
         expects=_fixing(facts, finding, 0.3, 0.9),
         confidence="high",
         ground="no setting makes up for missing training rows",
@@ -53,13 +53,13 @@ def rows_for_gaps(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
 def balance(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     """Suggests rows with labels that the model never gives."""
     label = finding.figures.get("label")
-    fewer = f', or remove rows of "{label}"' if label else ""
+    fewer = f', or remove rows labelled "{label}"' if label else ""
     said, due = _count(finding, "said"), _count(finding, "due")
     total = facts.metric("total")
     yield make_suggestion(
         finding,
         SuggestionKind.BALANCE_LABELS,
-        f"add training rows of the labels that the model rarely predicts{fewer}",
+        f"add training rows with the labels that the model rarely predicts{fewer}",
         because="the model predicts only a few of the labels",
         expects=points_gain(facts, 0.1 * (said - due) / total, 0.6 * (said - due) / total)
         if total and said > due
@@ -76,7 +76,7 @@ def more_rows(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
     yield make_suggestion(
         finding,
         SuggestionKind.MORE_DATA,
-        f"add at least {round(rows / 2):,} training rows of the same kind",
+        f"add at least {round(rows / 2):,} new training rows for the same task",
         because="the model has memorized its training rows"
         if by_heart
         else "only the training loss is still falling",
@@ -92,7 +92,7 @@ def look_at_references(facts: IterationFacts, finding: Finding) -> Iterator[Sugg
     yield make_suggestion(
         finding,
         SuggestionKind.MEND_REFERENCES,
-        f"check these evaluation references, and correct the wrong ones "
+        f"check the suspicious evaluation references, and correct the wrong ones "
         f"(press f in the app, or run tui-loop suspects {facts.folder})",
         because="where a reference is wrong, a right answer counts as a failure",
         expects=_fixing(facts, finding, 0.1, 0.9),
@@ -110,7 +110,7 @@ def look_at_labels(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
         SuggestionKind.MEND_LABELS,
         f"check the training rows with the highest loss, and correct wrong labels "
         f"(press T in the app, or run tui-loop suspects {facts.folder})",
-        because="rows whose loss stays high while the others are learned are often mislabelled",
+        because="a row is often mislabelled if its loss stays high while other rows are learned",
         expects=_fixing(facts, finding, 0.1, 0.5),
         confidence="medium",
         ground="the rows with the highest loss are the most suspicious ones",
@@ -214,7 +214,7 @@ def more_held_out(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
         finding,
         SuggestionKind.MORE_EVAL_ROWS,
         f"hold out about {ROWS_WANTED} rows instead of {total:.0f}, or repeat runs with new seeds",
-        because="so few held-out rows cannot show a change of a useful size",
+        because="the held-out rows are too few to show a change of a useful size",
         confidence="high",
         ground="the smallest detectable change shrinks with the square root of the number of rows",
     )
@@ -244,7 +244,7 @@ def look_at_holdout(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
         action,
         because="the evaluation set was used for too many decisions to be trusted",
         confidence="high",
-        ground="only rows that no decision used give an unbiased score",
+        ground="a score is unbiased only on rows that no decision has used",
     )
 
 
@@ -261,7 +261,7 @@ def repeat_the_best(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
             f"run iteration {best} again with a different seed, to tell a small gain from training "
             "noise "
             f"(tui-loop run {name} --from {best} --set seed={max(seeds_like(facts, best)) + 1})",
-            because=f"iteration {best} is still the best, but its config was run only once",
+            because=f"iteration {best} still has the best result, but its config was run only once",
             confidence="medium",
             ground="with two runs of each config, the comparison accounts for training noise",
         )

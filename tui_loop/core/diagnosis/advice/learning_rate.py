@@ -45,7 +45,7 @@ def lower_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Sug
         finding,
         SuggestionKind.LOWER_LEARNING_RATE,
         {RATE: lower},
-        because=f"at a rate of {figures.rate(rate)}, {_trouble(finding)}",
+        because=f"at a learning rate of {figures.rate(rate)}, {_trouble(finding)}",
         expects=from_the_base(facts) or gain(facts, 0.1, 0.6),
         confidence="high" if finding.kind == FindingKind.DIVERGED else "medium",
         ground="too high a rate makes runs diverge or stop learning; the new value is a rule of "
@@ -145,7 +145,7 @@ def raise_learning_rate(facts: IterationFacts, finding: Finding) -> Iterator[Sug
         finding,
         SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: brief_rate(higher)},
-        because=f"at a rate of {figures.rate(rate)}, the loss was still high when the run ended"
+        because=f"at a learning rate of {figures.rate(rate)}, the loss was still high at the end"
         if far
         else "the loss was still falling when the run ended",
         expects=loss_gain(facts, 0.3, 0.9) if far else loss_gain(facts, 0.1, 0.5),
@@ -179,11 +179,12 @@ def _between(facts: IterationFacts, finding: Finding, known: Iteration | None) -
         finding,
         SuggestionKind.LOWER_LEARNING_RATE if good < rate else SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: toward(rate, good)},
-        because=f"iteration {known.number} did better at {figures.rate(good)}, so the best rate is "
-        f"probably {'below' if good < rate else 'above'} {figures.rate(rate)}",
+        because=f"iteration {known.number} did better at a learning rate of {figures.rate(good)}, "
+        f"so the best one is probably {'below' if good < rate else 'above'} {figures.rate(rate)}",
         expects=about(facts, known),
         confidence="medium",
-        ground=f"iteration {known.number} {reached(known)}; this one {reached(facts.iteration)}",
+        ground=f"iteration {known.number} {reached(known)}; this iteration "
+        f"{reached(facts.iteration)}",
     )
 
 
@@ -201,8 +202,8 @@ def _lesson(
         finding,
         SuggestionKind.LOWER_LEARNING_RATE if lower else SuggestionKind.RAISE_LEARNING_RATE,
         {RATE: rate},
-        because=f"{best.place} reached a score of {figures.percent(best.score)} at "
-        f"{figures.rate(rate)} on this base model",
+        because=f"{best.place} reached a score of {figures.percent(best.score)} at a "
+        f"learning rate of {figures.rate(rate)} on this base model",
         expects=from_the_base(facts) or loss_gain(facts, 0.3, 0.95),
         confidence="high",
         ground=f"this rate did well on the same base model in another loop ({best.place})",

@@ -57,7 +57,7 @@ def longer_inputs(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
             finding,
             SuggestionKind.FEWER_NEW_TOKENS,
             {"evaluation.max_new_tokens": None},
-            because="so many new tokens leave little of the context for the prompt",
+            because="max_new_tokens leaves too little of the context for the prompt",
             expects=gain(facts, 0.0, 0.5),
             confidence="high" if finding.severity == "alarm" else "medium",
             ground="the run counted the affected rows; when unset, the limit is derived from the "
@@ -121,7 +121,8 @@ def without_template(facts: IterationFacts, finding: Finding) -> Iterator[Sugges
         f"with {one_line(rendering.eos_token, _TOKEN_LENGTH)}",
         expects=gain(facts, 0.1, 0.9),
         confidence="medium",
-        ground="the run counted the rows without an end token; the base model is evaluated again",
+        ground="the run counted the rows without an end token; the base model will be evaluated "
+        "again",
     )
 
 
@@ -171,7 +172,8 @@ def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             finding,
             SuggestionKind.FEWER_EVALUATIONS,
             {"training.eval_steps": None},
-            because="evaluations took most of the run's time; when unset, there is one per epoch",
+            because="evaluations took much of the training time; without eval_steps there is one "
+            "per epoch",
             confidence="high",
             ground="measured in this run",
         )
@@ -181,7 +183,7 @@ def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
             finding,
             SuggestionKind.FEWER_CHECKPOINTS,
             {"training.save_steps": 10 * training.save_steps},
-            because="saving checkpoints took most of the run's time",
+            because="saving checkpoints took much of the training time",
             confidence="high",
             ground="measured in this run",
         )
@@ -197,7 +199,7 @@ def faster(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
                     1, training.gradient_accumulation_steps // size
                 ),
             },
-            because="each pass processed one short row; the effective batch size stays the same",
+            because="each micro-batch had one short row; the effective batch size stays the same",
             confidence="high",
             ground="several short rows should fit into memory; if not, the run splits the batch",
         )
@@ -233,8 +235,8 @@ def _larger_passes(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
                 * training.per_device_train_batch_size,
                 "training.gradient_accumulation_steps": passes // factor,
             },
-            because="the GPU waits for the CPU between small passes; the effective batch size "
-            "stays the same",
+            because="the GPU waits for the CPU between small micro-batches; the effective batch "
+            "size stays the same",
             confidence="medium",
             ground="measured on the GPU and CPU during this run",
         )
@@ -243,5 +245,5 @@ def _larger_passes(facts: IterationFacts, finding: Finding) -> Iterator[Suggesti
             finding,
             SuggestionKind.PACK,
             "set training.packing to true (this regroups the rows: compare results with care)",
-            because="the GPU waits for the CPU; packing makes passes fewer and larger",
+            because="the GPU waits for the CPU; packing means fewer, larger micro-batches",
         )

@@ -61,7 +61,8 @@ _ADVICE: dict[str, tuple[SuggestionKind, str, str]] = {
     ),
     FindingKind.UNWANTED_REFERENCES: (
         SuggestionKind.REMOVE_ROWS,
-        "remove these training rows, or change their references to ones that the evaluation uses",
+        "remove training rows with references that the evaluation never uses, or change these "
+        "references",
         "some training rows teach answers that no evaluation row expects",
     ),
     FindingKind.GARBLED_TEXT: (
@@ -71,7 +72,7 @@ _ADVICE: dict[str, tuple[SuggestionKind, str, str]] = {
     ),
     FindingKind.CONFUSED_LABELS: (
         SuggestionKind.MEND_LABELS,
-        "compare training rows and evaluation rows of both labels, and correct the wrong ones",
+        "compare training and evaluation rows of the confused labels, and correct wrong labels",
         "the model reproduces its training labels, so some labels are probably wrong",
     ),
 }
@@ -124,8 +125,8 @@ def more_different_rows(facts: IterationFacts, finding: Finding) -> Iterator[Sug
     yield make_suggestion(
         finding,
         SuggestionKind.MORE_DATA,
-        "train on a few hundred distinct rows of this kind",
-        because="so few rows do not cover the task",
+        "train on at least a few hundred distinct rows",
+        because="the training rows are too few to cover the task",
         expects=gain(facts, 0.05, 0.7),
         confidence="medium",
         ground=COUNTED,
@@ -170,8 +171,9 @@ def look_at_default(facts: IterationFacts, finding: Finding) -> Iterator[Suggest
     yield make_suggestion(
         finding,
         SuggestionKind.MEND_LABELS,
-        f'read some training rows with the reference "{label}", and correct the wrong ones',
-        because="most training rows have this label; it may be a default for unlabelled rows",
+        f'read some training rows with the reference "{label}", and correct it where it is wrong',
+        because="most training rows have this reference, which may be a default for unlabelled "
+        "rows",
         confidence="low",
         ground=COUNTED,
     )
@@ -187,7 +189,7 @@ def without_hints(facts: IterationFacts, finding: Finding) -> Iterator[Suggestio
         finding,
         SuggestionKind.REMOVE_HINTS,
         f"remove the reference from the {where} prompts",
-        because="the model learns to copy answers from prompts, and fails where they are missing",
+        because="the model learns to copy answers from prompts, and fails on prompts without them",
         expects=gain(facts, 0.2, 0.9) if side == "train" else None,
         confidence=_confidence(finding),
         ground=COUNTED,
@@ -200,7 +202,7 @@ def without_bad_rows(facts: IterationFacts, finding: Finding) -> Iterator[Sugges
     yield make_suggestion(
         finding,
         SuggestionKind.REMOVE_ROWS,
-        f"correct these {where} references, or remove their rows",
+        f"correct the affected {where} references, or remove their rows",
         because="some references are not usable answers",
         expects=gain(facts, 0.05, 0.7),
         confidence=_confidence(finding),
@@ -239,7 +241,7 @@ def greedy(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
 
 
 def other_stop(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
-    """Suggests the stop texts without the one that references contain."""
+    """Suggests the stop strings without the one that references contain."""
     if facts.config is None:
         return
     stop = finding.figures.get("stop")
@@ -248,10 +250,10 @@ def other_stop(facts: IterationFacts, finding: Finding) -> Iterator[Suggestion]:
         finding,
         SuggestionKind.OTHER_STOP,
         {"evaluation.stop": [each for each in facts.config.evaluation.stop if each != stop]},
-        because="a stop text ends outputs before they can match the references",
+        because="a stop string ends outputs before they can match the references",
         expects=gain(facts, 0.1, 0.9),
         confidence="high",
-        ground="some references contain this stop text",
+        ground="some references contain this stop string",
     )
 
 

@@ -70,8 +70,8 @@ def exchanged_columns(facts: IterationFacts) -> Iterator[Finding]:
         "alarm",
         "prompts and references of the training rows look exchanged: "
         f"{of_all(swapped.count, swapped.of, 'training prompts')} equal an evaluation reference. "
-        "The words of training and evaluation match better with the training columns exchanged "
-        f"({exchange.straight:.2f} → {exchange.exchanged:.2f} bits apart)",
+        "With the training columns exchanged, the word frequencies of training and evaluation "
+        f"would differ by {exchange.exchanged:.2f} bits instead of {exchange.straight:.2f}",
         {"straight": exchange.straight, "exchanged": exchange.exchanged, "rows": swapped.count},
     )
 
@@ -97,7 +97,8 @@ def poor_prompts(facts: IterationFacts) -> Iterator[Finding]:
         "alarm",
         "the prompts do not determine the answer: "
         f"{of_all(train.count, train.of, 'training rows')} and "
-        f"{of_all(held.count, held.of, 'evaluation rows')} have a prompt with several references"
+        f"{of_all(held.count, held.of, 'evaluation rows')} have a prompt that recurs with a "
+        "different reference"
         + (f"; unused column{'s' if len(unused) > 1 else ''}: {named(unused)}" if unused else ""),
         {"train": train.count, "eval": held.count, "unused": ", ".join(unused)},
         examples=held.examples,
@@ -174,8 +175,8 @@ def answer_in_prompt(facts: IterationFacts) -> Iterator[Finding]:
             f"{rows}: evaluation prompts give the answer away, so the score means little",
             {**figures, "side": "eval"},
             examples=held.found.examples,
-            otherwise="extraction tasks have the answer in the prompt; training prompts should "
-            "have it, too",
+            otherwise="in extraction tasks the prompt contains the answer; training prompts should "
+            "then contain it, too",
         )
     else:
         yield Finding(
@@ -184,7 +185,7 @@ def answer_in_prompt(facts: IterationFacts) -> Iterator[Finding]:
             f"{rows}: the score only measures copying",
             {**figures, "side": "both"},
             examples=held.found.examples,
-            otherwise="extraction tasks have the answer in the prompt",
+            otherwise="in extraction tasks the prompt contains the answer",
         )
 
 
@@ -203,7 +204,7 @@ def other_vocabulary(facts: IterationFacts) -> Iterator[Finding]:
         "alarm" if words.unseen_tokens.share >= MOST else "warning",
         f"{words.unseen_tokens.share:.0%} of the evaluation's words never occur in training (such "
         f"as {shown}), so the evaluation is about something else. Its word frequencies differ from "
-        f"training by {apart:.2f} bits; those of random training rows by {usual.mean:.2f}",
+        f"training by {apart:.2f} bits, against {usual.mean:.2f} for random training rows",
         {"unseen": words.unseen_tokens.share, "divergence": apart, "by_chance": usual.mean},
         otherwise="names and numbers that differ in every row also count as unseen words",
     )
@@ -318,7 +319,7 @@ def _trait_parts(differences: Sequence[Difference]) -> list[tuple[float, str]]:
             found[each.trait] = (
                 apart,
                 f'{_TRAITS.get(each.trait, each.trait)} "{each.value}" in {each.train:.0%} of '
-                f"training rows, {each.eval:.0%} of evaluation rows",
+                f"training rows and {each.eval:.0%} of evaluation rows",
             )
     return list(found.values())
 
@@ -330,7 +331,7 @@ def _affix_parts(texts: Texts, labels: Set[str] = frozenset()) -> list[tuple[flo
     for side, own, other in (("training", train, "evaluation"), ("evaluation", held, "training")):
         if own is None:
             continue
-        for what, affix in (("starts with", own.start), ("ends with", own.end)):
+        for what, affix in (("the start", own.start), ("the end", own.end)):
             if affix is not None and normalised(affix.text) not in labels:
                 parts += _one_affix(what, affix, side, other)
     return parts
@@ -342,7 +343,7 @@ def _one_affix(what: str, affix: Affix, side: str, other: str) -> list[tuple[flo
     if apart < WORTH:
         return []
     text = one_line(affix.text, _SHOWN)
-    shares = f"{affix.rows.share:.0%} of {side} rows, {elsewhere:.0%} of {other} rows"
+    shares = f"{affix.rows.share:.0%} of {side} rows and {elsewhere:.0%} of {other} rows"
     return [(apart, f'{what} "{text}" in {shares}')]
 
 
@@ -356,7 +357,7 @@ def _length_parts(texts: Texts) -> list[tuple[float, str]]:
     return [
         (
             1.0 - short / long,
-            f"median length {train.characters.median} characters in training, "
+            f"a median length of {train.characters.median} characters in training and "
             f"{held.characters.median} in the evaluation",
         )
     ]
@@ -368,7 +369,7 @@ def _count_parts(what: str, train: Count | None, held: Count | None) -> list[tup
     return [
         (
             abs(train.share - held.share),
-            f"{what} in {train.share:.0%} of training rows, {held.share:.0%} of evaluation rows",
+            f"{what} in {train.share:.0%} of training rows and {held.share:.0%} of evaluation rows",
         )
     ]
 

@@ -88,8 +88,8 @@ def no_gain(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.PLATEAU,
         "warning",
-        f"{len(alike)} later configs ({_named(numbers)}) are not better than iteration "
-        f"{before.number} by more than noise (at best {text}). {_next_check(facts)}",
+        f"{len(alike)} later configs (iterations {_named(numbers)}) are not better than iteration "
+        f"{before.number} by more than noise (best change: {text}). {_next_check(facts)}",
         {"tries": len(alike), "best_before": before.number},
         iterations=(before.number, *numbers),
         otherwise=f"{over} cannot show a small gain; replicates or more held-out rows could",
@@ -118,7 +118,8 @@ def eval_overfit(facts: IterationFacts) -> Iterator[Finding]:
             f"{len(configs)} configs by their results on the same eval set",
             {"configs": len(configs), "best": look.iteration, "look": look.use},
             iterations=(look.iteration,),
-            otherwise="on a holdout with a different kind of rows, the score differs anyway",
+            otherwise="if the holdout has a different kind of rows, its score differs for that "
+            "reason",
         )
         return
     if len(configs) < MANY_CONFIGS or score is None or not total:
@@ -155,8 +156,8 @@ def undecided(facts: IterationFacts) -> Iterator[Finding]:
         FindingKind.UNDECIDED,
         "note",
         f"the change of {against.change_words} from iteration {against.a} rests on "
-        f"{runs_text(against)}. A different seed alone could change the result as much; replicates "
-        "would decide",
+        f"{runs_text(against)}. A different seed alone could change the result by as much; "
+        "replicates would decide",
         {
             "against": against.a,
             "delta": against.change.delta,
@@ -289,7 +290,7 @@ def eval_too_small(facts: IterationFacts) -> Iterator[Finding]:
             FindingKind.EVAL_TOO_SMALL,
             "warning",
             f"{rows} {text}: newly passed rows must outnumber newly failed ones by at least "
-            f"{net}. {few} rows could show {100 * USEFUL:.0f} points",
+            f"{net}. It takes about {few} rows to show a change of {100 * USEFUL:.0f} points",
             told_figures | {"rows_needed": few},
         )
         return
@@ -342,11 +343,11 @@ def _of_losses(facts: IterationFacts, view: ExampleView) -> Iterator[Finding]:
     yield Finding(
         FindingKind.EVAL_TOO_SMALL,
         "warning",
-        f"{_rows(count, view)} are too few to measure the loss: their mean is {figures.loss(mean)} "
+        f"{_rows(count, view)} are too few for a precise loss: {figures.loss(mean)} "
         f"±{figures.loss(half)} (95% interval)",
         {"total": count, "loss": mean, "half_width": half},
         otherwise="all iterations are measured on the same rows, so a loss change on these rows is "
-        "real; on other rows it may differ",
+        "real; on other rows the change may differ",
     )
 
 

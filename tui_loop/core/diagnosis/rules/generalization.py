@@ -73,8 +73,9 @@ def overfitting(facts: IterationFacts) -> Iterator[Finding]:
         FindingKind.OVERFITTING,
         "warning",
         f"the eval loss rose after step {step} of {evals.steps[-1]} ({figures.loss(lowest)} → "
-        f"{figures.loss(evals.values[-1])}, {figures.loss_change(change)} nats per token) while "
-        f"the training loss kept falling ({figures.loss(before)} → {figures.loss(end)})"
+        f"{figures.loss(evals.values[-1])} nats per token; mean over examples: "
+        f"{figures.loss_change(change)}) while the training loss kept falling "
+        f"({figures.loss(before)} → {figures.loss(end)})"
         + ("; the best weights were kept" if kept_best else ""),
         {
             "step": step,
@@ -100,10 +101,10 @@ def memorised(facts: IterationFacts) -> Iterator[Finding]:
         FindingKind.MEMORISED,
         "warning" if eval_loss > 2 * NOT_KNOWN else "note",
         f"the model has memorized its {rows or 0:.0f} training rows{seen} "
-        f"({figures.loss(train)} nats per token), but held-out rows are still hard "
-        f"({figures.loss(eval_loss)}): more epochs on the same rows teach nothing new",
+        f"(training loss {figures.loss(train)}), but held-out rows are still hard (eval loss "
+        f"{figures.loss(eval_loss)}): more epochs on the same rows teach nothing new",
         {"train_loss": train, "eval_loss": eval_loss, "train_rows": rows or 0},
-        otherwise="a shift between training and held-out rows has the same effect",
+        otherwise="a distribution shift between training and held-out rows has the same effect",
     )
 
 
@@ -138,7 +139,7 @@ def generalisation_gap(facts: IterationFacts) -> Iterator[Finding]:
             FindingKind.GENERALISATION_GAP,
             "note",
             f"held-out rows have a higher loss than training rows: {figures.loss(held)} against "
-            f"{figures.loss(train)} nats per token ({change}){before}",
+            f"{figures.loss(train)} nats per token (difference: {change}){before}",
             values,
             otherwise="some gap is normal, since the model has seen the training rows; only a "
             "rising eval loss is a problem. A gap is no reason to change the learning rate",
@@ -149,7 +150,7 @@ def generalisation_gap(facts: IterationFacts) -> Iterator[Finding]:
             "note",
             f"the eval loss of {figures.loss(held)} is above the training loss of "
             f"{figures.loss(train)}, but over {count} held-out rows the difference ({change}) may "
-            f"be chance. It is no reason to change the learning rate{before}",
+            f"be chance, and is no reason to change the learning rate{before}",
             values,
             otherwise="some gap is normal, since the model has seen the training rows",
         )
@@ -278,7 +279,10 @@ def worse_than_base(facts: IterationFacts) -> Iterator[Finding]:
     fixed, broken = len(against.fixed), len(against.broken)
     by_outcome = p is not None and p < LEVEL and broken > fixed
     if interval is not None and interval.high < 0 and (by_outcome or not fixed + broken):
-        text = f"{broken} examples that the base passes now fail, {fixed} that it fails now pass"
+        text = (
+            f"{counted(broken, 'example')} changed from passed to failed, {fixed} from failed to "
+        )
+        text += "passed"
         if against.changed_groups:
             text += f", in {counted(against.changed_groups, against.unit)}"
         text += f" ({chance(p)})" if by_outcome and p is not None else ""
@@ -286,7 +290,7 @@ def worse_than_base(facts: IterationFacts) -> Iterator[Finding]:
             FindingKind.WORSE_THAN_BASE,
             "alarm",
             f"the score is worse than the base model's: {_percent(facts.metric('score'))} against "
-            f"{_percent(metric_of(facts.base, 'score'))} ({figures.points(interval)} points); "
+            f"{_percent(metric_of(facts.base, 'score'))} ({figures.points(interval)} points). "
             f"{text}",
             {
                 "score": facts.metric("score") or 0.0,
@@ -310,7 +314,7 @@ def worse_than_base(facts: IterationFacts) -> Iterator[Finding]:
             "warning",
             f"the eval loss is higher than the base model's: "
             f"{figures.loss(facts.metric('eval_loss'))} against {figures.loss(before)} "
-            f"({figures.loss_change(loss)} per example)",
+            f"(mean over examples: {figures.loss_change(loss)})",
             {
                 "eval_loss": facts.metric("eval_loss") or 0.0,
                 "base_eval_loss": before,
@@ -318,7 +322,7 @@ def worse_than_base(facts: IterationFacts) -> Iterator[Finding]:
             },
             iterations=(0,),
             otherwise="the score may be as good as before: a model can be more confident in its "
-            "mistakes without making more",
+            "mistakes without making more of them",
         )
 
 
@@ -357,19 +361,19 @@ def _forgotten(facts: IterationFacts, number: int) -> Iterator[Finding]:
         return
     fixed = len(against.fixed)
     is_net = against.p_value < LEVEL and lost > fixed
-    who = "the base model" if number == 0 else f"iteration {number}, the start of this run,"
+    who = "the base model" if number == 0 else f"iteration {number}, from which this run started,"
     yield Finding(
         FindingKind.FORGETTING,
         "warning",
-        f"{who} passed {counted(knew, 'example')}: {lost} of them now fail, and "
-        f"{'only ' if is_net and fixed else ''}{fixed or 'none'} of its failures now "
+        f"{who} passed {counted(knew, 'example')}, of which {lost} now fail. Of the examples that "
+        f"it failed, {'only ' if is_net and fixed else ''}{fixed or 'none'} now "
         f"{'passes' if fixed == 1 else 'pass'}"
         + (f" ({chance(against.p_value)})" if is_net else ""),
         {"lost": lost, "knew": knew, "won": fixed, "p": against.p_value},
         examples=_worst(facts, against),
         iterations=(number,),
-        otherwise="by chance, two runs of one config differ in up to a quarter of their right "
-        "answers; more were lost here",
+        otherwise="by chance, a second run of one config fails up to a quarter of the examples "
+        "that the first run passes; more than that were lost here",
     )
 
 

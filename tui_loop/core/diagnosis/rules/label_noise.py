@@ -106,11 +106,11 @@ def hard_training_rows(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.LABEL_NOISE,
         "alarm" if found.share >= HEAVY else "warning",
-        f"about {_percent(found.share)} of the training references may be wrong (95% interval "
-        f"{_percent(found.low)} to {_percent(found.high)}): "
-        f"{of_all(found.trained, trained, 'measured training rows')} but only "
-        f"{of_all(found.held, held, 'held-out rows')} have a very high loss after training "
-        f"({chance(found.p)}). Highest losses: {_lines(places)}",
+        f"an estimated {_percent(found.share)} of the training references are wrong (95% interval "
+        f"{_percent(found.low)} to {_percent(found.high)}): after training, the loss is very high "
+        f"in {of_all(found.trained, trained, 'measured training rows')}, but only in "
+        f"{of_all(found.held, held, 'held-out rows')}, {chance(found.p)}. Highest losses: "
+        f"{_lines(places)}",
         {
             "hard_training_rows": found.trained,
             "training_rows": trained,
@@ -291,7 +291,7 @@ def still_hard(facts: IterationFacts) -> Iterator[Finding]:
             "epochs": epochs,
             "lines": _listed(lines[:LINES_KEPT]),
         },
-        otherwise="a weak fit has the same effect: if more epochs or a larger adapter lower the "
+        otherwise="underfitting has the same effect: if more epochs or a larger adapter lower the "
         "training loss and raise the score, the references are right",
     )
 
@@ -322,8 +322,8 @@ def next_to_impossible(facts: IterationFacts) -> Iterator[Finding]:
         "warning" if is_clear else "note",
         f"{of_all(count, held, 'held-out references')} may be wrong: the model gives each a "
         f"probability below {math.exp(-ruled_out):.1%}. A calibrated model would do so for at most "
-        f"{IMPOSSIBLE:.0%} ({chance(p)}); this one does so for {trained} of "
-        f"{len(hardness.trained)} training references",
+        f"{IMPOSSIBLE:.0%} of all references ({chance(p)}). Of the training references, {trained} "
+        f"of {len(hardness.trained)} have such a low probability",
         {
             "ruled_out": count,
             "total": held,

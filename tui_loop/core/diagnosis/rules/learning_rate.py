@@ -137,7 +137,8 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
             "warning",
             f"at a learning rate of {figures.rate(rate)} the adapter became {size:.3g} times as "
             "large as the weights that it changes, and the training loss ended at about "
-            f"{figures.loss(end)}: such large steps destroy what the base model learned",
+            f"{figures.loss(end)}: the updates were so large that they destroyed what the base "
+            "model had learned",
             known_figures(learning_rate=rate, adapter_size=size, train_loss=end),
             otherwise="a large lora_alpha has the same effect",
         )
@@ -159,10 +160,11 @@ def learning_rate_too_high(facts: IterationFacts) -> Iterator[Finding]:
             FindingKind.LEARNING_RATE_TOO_HIGH,
             "warning",
             f"at a learning rate of {figures.rate(rate)} {seen}, and the training loss ended at "
-            f"about {figures.loss(end)}: such large steps destroy what the model learned",
+            f"about {figures.loss(end)}: the updates were so large that they destroyed what the "
+            "model had learned",
             known_figures(learning_rate=rate, largest_gradient=highest, train_loss=end, ratio=shot),
             steps=(at if has_risen else peak,),
-            otherwise="too small an adapter also stops learning, without such a jump",
+            otherwise="an adapter that is too small also stops learning, but without such a jump",
         )
 
 
@@ -229,10 +231,11 @@ def learning_rate_too_low(facts: IterationFacts) -> Iterator[Finding]:
         "warning",
         f"at a learning rate of {figures.rate(rate)} the {what} only went from "
         f"{figures.loss(start)} to {figures.loss(end)} in {steps} steps (by {100 * taken:.1f}%)"
-        f"{remark}. The gradient norm was {gradient:.2g}, so the steps are too small",
+        f"{remark}. The gradient was not 0 (norm {gradient:.2g}), so the steps are too small",
         known_figures(learning_rate=rate, first=start, last=end, taken=taken, gradient=gradient),
         steps=(curve.steps[0], curve.steps[-1]),
-        otherwise="too short a run looks the same; a higher rate is cheaper to try",
+        otherwise="a run that is too short looks the same; a higher rate is cheaper to try than "
+        "more steps",
     )
 
 
@@ -347,7 +350,8 @@ def underfitting(facts: IterationFacts) -> Iterator[Finding]:
             "warning" if has_much_left(facts) else "note",
             f"the run ended too early: the eval loss still fell from "
             f"{figures.loss(evals.values[-2])} to {figures.loss(evals.values[-1])} nats per token "
-            f"between steps {before} and {last} ({figures.loss_change(change)})",
+            f"between steps {before} and {last} (mean over examples: "
+            f"{figures.loss_change(change)})",
             {"before": evals.values[-2], "eval_loss": evals.values[-1], "step": last},
             steps=(before, last),
             otherwise="where the learning rate decays to 0, the loss falls more slowly at the end; "

@@ -65,16 +65,17 @@ def _idle_gpu(points: Sequence[SystemPoint]) -> Iterator[MachineFault]:
     process, machine = mean_of(points, "process_cpu_percent"), mean_of(points, "cpu_percent")
     if use is None or use >= IDLE_GPU or process is None:
         return
-    text = f"the GPU was only {use:.0f}% busy during training; the run used {process:.0f}% of a CPU"
+    text = f"the GPU was only {use:.0f}% busy during training, and the run used {process:.0f}% of "
+    text += "one CPU core"
     figures: dict[str, float | int | str] = {"gpu_percent": use, "process_cpu_percent": process}
     if process >= BUSY_PROCESS:
         figures["is_cpu_bound"] = 1
-        text += ", so preparing and launching batches on the CPU limits the speed"
+        text += ": preparing and launching batches on the CPU limits the speed"
     elif machine is not None and machine >= BUSY_MACHINE:
         figures["cpu_percent"] = machine
-        text += f", while all CPUs were {machine:.0f}% busy, mostly with other processes"
+        text += f", while all cores were {machine:.0f}% busy, mostly with other processes"
     else:
-        text += " and waited for something else, such as the disk"
+        text += ": the run waited for something else, such as the disk"
     memory = _memory_share(points)
     yield MachineFault(text, figures if memory is None else {**figures, "gpu_memory_share": memory})
 
@@ -98,7 +99,8 @@ def _slowed_gpus(points: Sequence[SystemPoint], seconds: float) -> Iterator[Mach
         longest = max((each for each in lengths if each is not None), default=0.0)
         if longest >= SLOWED * seconds:
             yield MachineFault(
-                f"{what} slowed the GPU for {duration(longest)} of {duration(seconds)} of training",
+                f"{what} slowed the GPU for {duration(longest)} of the {duration(seconds)} of "
+                "training",
                 {f"{flag}_share": longest / seconds},
             )
 
@@ -115,6 +117,7 @@ def _swapping(points: Sequence[SystemPoint]) -> Iterator[MachineFault]:
     ]
     if max(shares, default=0.0) >= FULL_MEMORY:
         yield MachineFault(
-            f"the machine's memory was full: swap use grew by {grown / GIB:.1f} GiB in training",
+            f"the machine's memory was full, and swap use grew by {grown / GIB:.1f} GiB during "
+            "training",
             {"swap_grown_bytes": grown},
         )

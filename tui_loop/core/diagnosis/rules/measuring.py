@@ -1,7 +1,7 @@
 """Findings on how the evaluation was done, from its settings and examples.
 
 sampled             outputs were drawn at random, so the score is lower and changes from run to run.
-stop_in_references  a stop text occurs within references, so no output can match them.
+stop_in_references  a stop string occurs within references, so no output can match them.
 metric_misfit       the metric does not fit the form of the references: another one passes far more.
 label_not_listed    the label set of the config lacks references.
 partly_trained      every answer of a conversation is scored, and only the last one was trained on.
@@ -61,12 +61,12 @@ def sampled(facts: IterationFacts) -> Iterator[Finding]:
         {"temperature": temperature},
         otherwise=""
         if temperature > WILD
-        else "a product that samples should be measured the same way",
+        else "if the product samples its outputs, the evaluation should sample as well",
     )
 
 
 def stop_in_references(facts: IterationFacts) -> Iterator[Finding]:
-    """Reports stop texts that occur within references."""
+    """Reports stop strings that occur within references."""
     view, config = facts.view, facts.config
     if view is None or config is None:
         return
@@ -82,8 +82,8 @@ def stop_in_references(facts: IterationFacts) -> Iterator[Finding]:
             FindingKind.STOP_IN_REFERENCES,
             "alarm" if share >= MUCH else "warning" if share >= WORTH else "note",
             f'evaluation.stop ends outputs at "{one_line(stop, 20)}", but '
-            f"{of_all(len(rows), len(view), 'references')} contain this text, so their outputs "
-            f"are cut short ({failed} fail)",
+            f"{of_all(len(rows), len(view), 'references')} contain this string, so the outputs "
+            f"for them are cut short ({failed} failed)",
             {"stop": stop, "rows": len(rows), "total": len(view), "failed": failed},
             examples=ids_of(facts, rows),
         )
@@ -190,7 +190,7 @@ def _other_answers(train: Count, held: Count) -> Iterator[Finding]:
         FindingKind.PARTLY_TRAINED,
         "alarm",
         f"{of_all(train.count, train.of, 'trained answers')} but "
-        f"{of_all(held.count, held.of, 'scored answers')} have earlier turns, so the {which} "
+        f"{of_all(held.count, held.of, 'scored answers')} follow earlier turns, so the {which} "
         "answers of conversations were hardly trained on",
         {"train": train.count, "eval": held.count},
         otherwise="turns with a weight of 0 are left out of training on purpose",

@@ -70,8 +70,9 @@ def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
             FindingKind.LABEL_NOISE,
             "warning",
             f"some labels of {what} rows may be wrong: "
-            f"{of_all(len(odd), looked, f'{what} rows')} differ in label from the most "
-            f"similar row, against {of_all(len(other), others, f'{beside} rows')} ({chance(p)})",
+            f"{of_all(len(odd), looked, f'{what} rows')} have a different label than their most "
+            f"similar row, but only {of_all(len(other), others, f'{beside} rows')} do "
+            f"({chance(p)})",
             {
                 "side": "train" if is_train else "eval",
                 "differ": len(odd),
@@ -82,7 +83,8 @@ def neighbours_disagree(facts: IterationFacts) -> Iterator[Finding]:
                 "lines": ", ".join(row.short_place for row in odd[:20]) if is_train else "",
             },
             examples=() if is_train else ids_of(facts, [row.line for row in odd]),
-            otherwise=f"{what} prompts of different labels may simply resemble one another more",
+            otherwise=f"{what} prompts with different labels may simply resemble one another more "
+            f"than {beside} prompts do",
         )
 
 

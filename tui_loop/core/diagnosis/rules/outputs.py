@@ -86,7 +86,7 @@ def format_errors(facts: IterationFacts) -> Iterator[Finding]:
             f"{_instance(facts, other[0])}",
             {"outputs": len(other), "failed": failed, "total": scored},
             examples=ids_of(facts, other),
-            otherwise="the metric may be stricter than the task",
+            otherwise="the metric may be stricter than the task requires",
         )
     nameless = [
         row
@@ -162,14 +162,14 @@ def confused_labels(facts: IterationFacts) -> Iterator[Finding]:
         return  # the model uses few labels at all: that is no confusion of two of them
     pairs = "; ".join(
         f"{named([wanted])} is predicted as {named([said])} in {said_for[wanted][said]} of "
-        f"{len(rows_of[wanted])} rows"
+        f"its {len(rows_of[wanted])} rows"
         for wanted, said in sorted(confused.items())[:3]
     )
     yield Finding(
         FindingKind.CONFUSED_LABELS,
         "warning",
         f"the model learned its training rows, but nearly always confuses some labels: {pairs}. "
-        "Training and evaluation rows probably label these classes differently",
+        "Training and evaluation data probably label these classes differently",
         {"labels": len(confused), "rows": len(rows), "total": scored},
         examples=ids_of(facts, rows),
         otherwise="classes that differ in only a few words are easily confused, too",
@@ -264,13 +264,13 @@ def class_bias(facts: IterationFacts) -> Iterator[Finding]:
     )
     message = message if is_all or few > FEW * due else "the model uses few labels:"
     message += f" {named([top])} in {said_counts[top]} of {len(pairs)} outputs, but in only "
-    message += f"{wanted_counts[top]} of their references ({chance(p)})"
+    message += f"{wanted_counts[top]} of the references ({chance(p)})"
     if len(over) > 1:
-        message += f"; {named([name for _, _, name in over[1:]], 2)} "
+        message += f". {named([name for _, _, name in over[1:]], 2)} "
         message += f"{'is' if len(over) == 2 else 'are'} used too often as well"
     if never:
         verb = "is" if len(never) == 1 else "are"
-        message += f"; {len(never)} of {len(wanted_counts)} labels {verb} never used: "
+        message += f". {len(never)} of {len(wanted_counts)} labels {verb} never used: "
         message += named(never)
     wrong = [row for row, wanted, said in pairs if said == top != wanted]
     yield Finding(
@@ -368,8 +368,10 @@ def _sentence(each: Slice) -> str:
     if each.said:
         name, count = each.said[0]
         verb = "was" if count == 1 else "were"
-        what = "outputs had no label" if name is None else f"{verb} predicted as {named([name])}"
-        text += f"; {count} of these {each.failed} {what}"
+        what = "had no label in the output"
+        if name is not None:
+            what = f"{verb} predicted as {named([name])}"
+        text += f"; {count} of the {each.failed} failures {what}"
     return text
 
 

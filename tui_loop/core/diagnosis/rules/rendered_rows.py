@@ -87,9 +87,9 @@ def other_prompt(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.OTHER_PROMPT,
         "note",
-        f"{of_all(count, rows, 'training rows')} begin answers differently from the chat "
-        "template's generation prompt. Evaluation begins them as in training; other programs may "
-        "use the generation prompt",
+        f"in {of_all(count, rows, 'training rows')}, an answer starts differently from the chat "
+        "template's generation prompt. The evaluation starts answers as in training, but other "
+        "programs may use the generation prompt",
         {"rows": count, "train_rows": rows},
     )
 

@@ -85,7 +85,7 @@ def two_names(facts: IterationFacts) -> Iterator[Finding]:
             f"{named([each.second.label])} ({each.second.train} rows)"
             for each in pairs[:3]
         )
-        + ", so the model cannot know which one is right",
+        + ", so the model cannot know which name is right",
         {"pairs": len(pairs), "rows": count, "share": round(share, 3)},
         otherwise="they may be two classes with similar prompts: read some rows of both",
     )
@@ -164,9 +164,9 @@ def few_rows(facts: IterationFacts) -> Iterator[Finding]:
     if gap is not None and gap[2].low > 0 and gap[1] >= WIDE * gap[0]:
         train, held, _, _ = gap
         message += (
-            f": the model memorizes them instead of learning the task ({train:.2g} nats per token "
+            f": the model memorizes them instead of learning the task (a loss of {train:.2g} nats "
         )
-        message += f"on training rows, {held:.2g} on held-out rows)"
+        message += f"per token on training rows, {held:.2g} on held-out rows)"
     elif has_much_left(facts):
         message += f" and {counted(facts.run.step, 'step')}: too few to learn a task"
     else:
@@ -176,7 +176,7 @@ def few_rows(facts: IterationFacts) -> Iterator[Finding]:
         "warning",
         message,
         {"rows": different, "train_rows": total},
-        otherwise="a shift between training and held-out rows has the same effect",
+        otherwise="a distribution shift between training and held-out rows has the same effect",
     )
 
 
@@ -208,7 +208,7 @@ def garbled_text(facts: IterationFacts) -> Iterator[Finding]:
     yield Finding(
         FindingKind.GARBLED_TEXT,
         "warning" if share >= WORTH_GARBLED else "note",
-        f'some texts were read with the wrong encoding, such as "{one_line(shown, 20)}": '
+        f'text such as "{one_line(shown, 20)}" was read with the wrong encoding in '
         f"{of_all(counts[0], len(train), 'measured training rows')} and "
         f"{of_all(counts[1], len(held), 'evaluation rows')}"
         + ("" if len(held) == len(view) else "; only some evaluation rows were checked"),
@@ -233,8 +233,8 @@ def unwanted_references(facts: IterationFacts) -> Iterator[Finding]:
         FindingKind.UNWANTED_REFERENCES,
         "warning" if rows >= 2 * WORTH_UNWANTED * train else "note",
         f"{of_all(rows, train, 'training rows')} have a reference that no evaluation row has "
-        f"({named([each.name for each in unwanted])}): they may belong to a different task, or "
-        "name the same classes differently",
+        f"({named([each.name for each in unwanted])}): these rows may belong to a different task, "
+        "or name the same classes differently",
         {"rows": rows, "train_rows": train, "share": round(rows / train, 3)},
         otherwise="rare classes may be missing from the evaluation by chance",
     )

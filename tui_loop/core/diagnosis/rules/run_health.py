@@ -94,8 +94,8 @@ def diverged(facts: IterationFacts) -> Iterator[Finding]:
         yield Finding(
             FindingKind.DIVERGED,
             "alarm",
-            f"the run ended{at_rate} with an eval loss of {figures.loss(eval_loss)}, far above the "
-            f"base model's {figures.loss(base_loss)}: training made the model worse",
+            f"the run ended with an eval loss of {figures.loss(eval_loss)}, far above the base "
+            f"model's {figures.loss(base_loss)}: training{at_rate} made the model worse",
             known_figures(eval_loss=eval_loss, base_eval_loss=base_loss, learning_rate=rate),
         )
 
@@ -111,17 +111,17 @@ def nothing_trained(facts: IterationFacts) -> Iterator[Finding]:
         reason = (
             "no parameter is trainable"
             if parameters == 0
-            else "no token of these batches counts in the loss"
+            else "no token in the batches counts in the loss"
         )
         yield Finding(
             FindingKind.NOTHING_TRAINED,
             "alarm",
-            f"nothing was trained: the gradient was exactly 0 in {still} of {len(gradients)} logs; "
-            f"{reason}",
+            f"nothing was trained: the gradient was exactly 0 in {still} of {len(gradients)} "
+            f"logged steps, since {reason}",
             {"zero_gradients": still, "logs": len(gradients)},
             steps=facts.grad_curve.steps[:3],
             otherwise="the cause may be a max_length that cuts off every completion, or a chat "
-            "template that marks no answer",
+            "template that does not mark which tokens are the answer",
         )
     elif count := unmoved(facts):
         yield Finding(
@@ -170,18 +170,18 @@ def unstable(facts: IterationFacts) -> Iterator[Finding]:
         highest = max(jumps, key=dict(zip(curve.steps, curve.values, strict=True)).__getitem__)
         top = dict(zip(curve.steps, curve.values, strict=True))[highest]
         parts.append(
-            f"the training loss jumped up {counted(len(jumps), 'time')}, the highest to "
+            f"the training loss jumped up {counted(len(jumps), 'time')}, to as much as "
             f"{figures.loss(top)} at step {highest}"
         )
     if broken:
         parts.append(
-            f"{counted(len(broken), 'log')} had NaN or infinite values, the first at step "
+            f"NaN or infinite values were logged at {counted(len(broken), 'step')}, first at step "
             f"{broken[0]}"
         )
     clipping = facts.config.training.max_grad_norm if facts.config else 1.0
     parts.append(
-        f"the largest gradient norm was {max(facts.grad_curve.values, default=0):.3g}, the usual "
-        f"one {level(facts.grad_curve.values):.2g}"
+        f"the gradient norm, usually {level(facts.grad_curve.values):.2g}, reached "
+        f"{max(facts.grad_curve.values, default=0):.3g}"
         + (", and gradients were not clipped" if not clipping else "")
     )
     yield Finding(
@@ -195,8 +195,8 @@ def unstable(facts: IterationFacts) -> Iterator[Finding]:
             usual_gradient=level(facts.grad_curve.values),
         ),
         steps=tuple(sorted({*jumps, *broken}))[:20],
-        otherwise="very different rows in small batches have the same effect; a larger effective "
-        "batch size would show whether they are the cause",
+        otherwise="small batches of very different rows have the same effect: if these are the "
+        "cause, a larger effective batch size makes training steadier",
     )
 
 

@@ -94,7 +94,7 @@ def diluted_loss(facts: IterationFacts) -> Iterator[Finding]:
         f"every token is trained on (data.train_on = all), but only about {answers:.0f} of "
         f"{tokens:.0f} tokens per row belong to answers: the run mostly learns to write prompts",
         {"tokens_a_row": tokens, "answer_tokens": answers},
-        otherwise="prompts that are all similar are soon learned, and then do little harm",
+        otherwise="similar prompts are learned quickly, and then do little harm",
     )
 
 
@@ -128,7 +128,7 @@ def slow(facts: IterationFacts) -> Iterator[Finding]:
     ):
         share = spent.get(what, 0.0)
         if share > ELSEWHERE:
-            parts.append(f"{what} took {100 * share:.0f}% of the training time ({field})")
+            parts.append(f"{what} took {100 * share:.0f}% of the training time (set by {field})")
             numbers[f"{field}_share"] = share
     for fault in machine_faults(facts, waited_otherwise=bool(parts)):
         parts.append(fault.text)
@@ -139,8 +139,8 @@ def slow(facts: IterationFacts) -> Iterator[Finding]:
         tokens = _tokens_a_row(facts)
         if passes >= MICRO_PASSES and tokens is not None and tokens < SHORT_ROW:
             parts.append(
-                f"each step takes {passes} passes over one row of about {tokens:.0f} tokens, "
-                "although larger micro-batches would need fewer passes"
+                f"each step processes {passes} micro-batches of one row (about {tokens:.0f} "
+                "tokens), although fewer, larger ones would be faster"
             )
             numbers["passes"] = passes
     padding = facts.metric("padding_share")

@@ -110,8 +110,8 @@ def _schedule(facts: IterationFacts) -> Iterator[Cause]:
     yield Cause(
         part,
         f"{what} kept the learning rate at {figures.share(fmean(rates), training.learning_rate)} "
-        f"of {figures.rate(training.learning_rate)} on average, and at {figures.share(highest, 1)} "
-        "at most",
+        f"of the configured {figures.rate(training.learning_rate)} on average, and never above "
+        f"{figures.share(highest, 1)}",
         fields,
     )
 
@@ -198,7 +198,7 @@ def _decay(facts: IterationFacts) -> Iterator[Cause]:
     yield Cause(
         kept,
         f"weight_decay {brief_number(training.weight_decay)} shrinks the trained weights to "
-        f"{100 * kept:.2g}% over {facts.run.step} steps",
+        f"{100 * kept:.2g}% of their size over {facts.run.step} steps",
         {"training.weight_decay": 0.0},
     )
 

@@ -118,8 +118,8 @@ def rare_labels(facts: IterationFacts) -> Iterator[Finding]:
             yield Finding(
                 FindingKind.DATA_GAP,
                 "warning" if p < LEVEL else "note",
-                f"label {named([label])} has {counted(counts[label], 'training row')} (usual: "
-                f"{usual:.0f}); {failed} of its {counted(scored, 'example')} fail, "
+                f"label {named([label])} has {counted(counts[label], 'training row')} (usually "
+                f"{usual:.0f} per label); {failed} of its {counted(scored, 'example')} fail, "
                 f"against {rest[0]} of {rest[1]} others ({chance(p)})",
                 {
                     "label": label,
@@ -298,7 +298,7 @@ def duplicates(facts: IterationFacts) -> Iterator[Finding]:
         f"{of_all(repeats, total, 'training rows')} repeat the input of another row, "
         f"{f'{alike:,} of them' if alike else 'none'} with the same reference. "
         f"{counted(repeated, 'input')} {'occurs' if repeated == 1 else 'occur'} up to {most} times "
-        f"and so {'counts' if repeated == 1 else 'count'} more in training",
+        f"and so {'counts' if repeated == 1 else 'count'} more than others in training",
         {
             "repeats": repeats,
             "train_rows": total,
@@ -373,7 +373,7 @@ def _nearly_the_same(facts: IterationFacts, known: set[str]) -> Iterator[Finding
         low, high = (round(total * share) for share in wilson(twins, measured))
         sure = max(sure, low)
         estimate = f". Only {measured:,} of {total:,} training rows were checked; an estimated "
-        estimate += f"{low:,} to {high:,} of all training rows are such near duplicates"
+        estimate += f"{low:,} to {high:,} of all training rows nearly repeat a held-out row"
         figures |= {"measured": measured, "train_rows": total, "low": low, "high": high}
     comparison, more = _how_they_do(facts, names)
     helps = more.get("p")
@@ -408,7 +408,8 @@ def _how_they_do(facts: IterationFacts, names: set[str]) -> tuple[str, dict[str,
     figures: dict[str, Figure] = {"passed": own[PASSED], "scored": total}
     if not rest:
         return (
-            f"; {own[PASSED]} of {total} such rows pass, and there are no others to compare with",
+            f"; {own[PASSED]} of {total} such rows pass, and there are no other rows to compare "
+            "with",
             figures,
         )
     p = OutcomeTest(view, PASSED).p_value(rows)

@@ -87,9 +87,9 @@ def _training(facts: IterationFacts) -> Iterator[Finding]:
     if dropped:
         message += f"; {dropped:,.0f} of them have no trained token left and were not trained on"
     elif (facts.config and facts.config.other.get("truncation_mode")) != "keep_end":
-        message += ", so these lose the end of their answer"
+        message += ", which lose the end of their answer"
     if longest:
-        message += f"; the longest row has {longest:,.0f} tokens"
+        message += f". The longest row has {longest:,.0f} tokens"
     yield Finding(
         FindingKind.TRUNCATED_INPUTS,
         _cut_severity(cut / rows, dropped / rows),
@@ -164,15 +164,17 @@ def _held_out(facts: IterationFacts) -> Iterator[Finding]:
     elif facts.config is not None and facts.config.evaluation.max_new_tokens is not None:
         new = facts.config.evaluation.max_new_tokens
         message += f" because evaluation.max_new_tokens {new} takes up most of the context"
-    what = "loss was measured on" if in_loss else "output was generated from"
-    message += f", so their {what} an incomplete prompt"
+    what = "the loss was measured on" if in_loss else "outputs were generated from"
+    message += f", so {what} incomplete prompts"
     scored = [row for row in cut if view.passed[row] != UNSCORED]
     failed = sum(view.passed[row] == FAILED for row in scored)
     all_failed, all_scored = view.passed.count(FAILED), total - view.passed.count(UNSCORED)
     elsewhere = all_failed - failed, all_scored - len(scored)
     if scored and elsewhere[1]:
         p = OutcomeTest(view).p_value(scored)
-        message += f"; {failed} of {counted(len(scored), 'such prompt')} fail, against "
+        message += (
+            f"; {failed} of {counted(len(scored), 'example')} with a cut prompt fail, against "
+        )
         message += f"{elsewhere[0]} of {elsewhere[1]} others ({chance(p)})"
         figures |= {"failed": failed, "elsewhere_failed": elsewhere[0], "p": p}
     yield Finding(
@@ -185,7 +187,7 @@ def _held_out(facts: IterationFacts) -> Iterator[Finding]:
         message,
         figures,
         examples=ids_of(facts, hardest(facts, cut)),
-        otherwise="long prompts may be harder anyway",
+        otherwise="long prompts may be harder even when they are not cut",
     )
 
 
@@ -237,8 +239,8 @@ def _truncated_outputs(facts: IterationFacts, endings: _Endings) -> Iterator[Fin
         yield Finding(
             FindingKind.TRUNCATED_OUTPUTS,
             "alarm" if share > MOST_UNENDED else "warning" if share >= WORTH_UNENDED else "note",
-            f"{of_all(len(endings.long), endings.scored, 'outputs')} were cut and failed: their "
-            f"references need more than evaluation.max_new_tokens {limit}, the longest "
+            f"{of_all(len(endings.long), endings.scored, 'outputs')} were cut and failed: "
+            f"evaluation.max_new_tokens is {limit}, but their references have up to "
             f"{endings.longest} tokens",
             {
                 "outputs": len(endings.long),
@@ -264,7 +266,7 @@ def _truncated_outputs(facts: IterationFacts, endings: _Endings) -> Iterator[Fin
             "max_new_tokens": limit or 0,
         },
         examples=ids_of(facts, hardest(facts, endings.lost)),
-        otherwise="a model that has not learned the answers yet also writes until the limit",
+        otherwise="a model that has not learned the answers yet also generates up to the limit",
     )
 
 
@@ -281,12 +283,12 @@ def _no_end_token(facts: IterationFacts, endings: _Endings) -> Iterator[Finding]
     message += "" if limit is None else f" of {limit} new tokens"
     message += " although their references would fit"
     if right:
-        message += f"; {len(right)} of them give the right answer first"
+        message += f". {len(right)} of them give the right answer first"
         if failed:
             message += f", and {len(failed)} of these fail because of the text after it"
     cut, rows = facts.metric("train_rows_cut") or 0, facts.metric("train_rows") or 0
     if cut > MOST_UNENDED * rows > 0:
-        message += f"; {of_all(int(cut), int(rows), 'training rows')} were cut before their end"
+        message += f". {of_all(int(cut), int(rows), 'training rows')} were cut before their end"
     yield Finding(
         FindingKind.NO_END_TOKEN,
         _ending_severity(endings, len(failed)),

@@ -75,10 +75,11 @@ def unexplained(facts: IterationFacts, findings: Sequence[Finding]) -> Iterator[
         rest = "the step size, rows that contradict one another, or too small an adapter"
     elif score is not None and _is_surely_low(facts, score):
         loss = facts.metric("eval_loss")
-        symptom = f"the score is only {figures.percent(score)} at a low eval loss"
+        symptom = f"the score is only {figures.percent(score)} although the eval loss is low"
         symptom += f" ({figures.loss(loss)})"
         kind = LEARNED
-        rest = "evaluation rows of a different kind, wrong references, or too few rows"
+        rest = "evaluation rows that are unlike the training rows, wrong references, or too few "
+        rest += "training rows"
     else:
         return
     yield Finding(
@@ -86,7 +87,7 @@ def unexplained(facts: IterationFacts, findings: Sequence[Finding]) -> Iterator[
         "warning",
         f"{symptom}, and nothing in the record explains this{_place_words(facts)}",
         {"symptom": kind},
-        otherwise=f"the cause may be {rest}; an experiment shows which",
+        otherwise=f"the cause may be {rest}; an experiment would show which",
     )
 
 
@@ -96,18 +97,18 @@ def _place_words(facts: IterationFacts) -> str:
     "" where no place has.
     """
     if facts.audit is None:
-        return "; the record does not show how training and evaluation rows differ"
+        return "; the record lacks a comparison of training and evaluation rows"
     places = facts.recorded.losses if facts.recorded is not None else None
     if places is None:
         return ""
     if max(places.first, places.between or 0.0, places.last) < SURE:
         return (
-            "; the model is nearly certain of every reference token, which points to how outputs "
-            "are generated and scored"
+            "; the model is nearly certain of every reference token, so the cause is probably how "
+            "outputs are generated or scored"
         )
     rest = max(places.between or 0.0, places.last)
     if places.first > MOSTLY * rest:
-        return f"; most of the loss is in the answers' first token ({places.first:.2g} nats)"
+        return f"; most of the loss is in the first token of an answer ({places.first:.2g} nats)"
     if places.last > MOSTLY * max(places.first, places.between or 0.0):
         return f"; most of the loss is in the token that ends an answer ({places.last:.2g} nats)"
     return ""
@@ -171,7 +172,7 @@ def _overfitting(facts: IterationFacts) -> tuple[str, str]:
         loss = facts.train_curve.values[-1] if len(facts.train_curve) else None
     if loss is None:
         return "", ""
-    seen = f"trained many times on a few rows, the model reaches loss {figures.loss(loss)}"
+    seen = f"trained many times on a few rows, the model reaches a loss of {figures.loss(loss)}"
     if loss < MEMORIZED:
         return "rows", (
             f"{seen}. The model can learn rows with these settings, so the cause is in the rows: "

@@ -90,8 +90,8 @@ def unusual_setting(facts: IterationFacts) -> Iterator[Finding]:
             "lora.lora_alpha",
             lora.lora_alpha,
             2 * lora.r,
-            f"at r {lora.r} the adapter, and so each step, is scaled by "
-            f"{lora.lora_alpha / lora.r:.3g}",
+            f"at r {lora.r} the adapter is scaled by {lora.lora_alpha / lora.r:.3g}, which "
+            "enlarges each update by the same factor",
         )
 
 
@@ -101,5 +101,5 @@ def _finding(name: str, value: Any, usual: Any, effect: str) -> Finding:
         "warning",
         f"{name.partition('.')[2]} is {brief(value)}, where {brief(usual)} is usual: {effect}",
         {"setting": name, "usual": "" if usual is None else usual},
-        otherwise="a value that was chosen on purpose may suit this task",
+        otherwise="if the value was chosen on purpose, it may suit this task",
     )

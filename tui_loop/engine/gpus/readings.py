@@ -12,9 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from tui_loop.core.record.system_metrics import gpu_metric
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-_MIG = "MIG-"
+from tui_loop.engine.gpus.share import MIG, VISIBLE, visible_id
 
 Note = Callable[[str], None]
 
@@ -33,27 +31,12 @@ def gpu_ids(device: Any) -> list[str]:
         return []
     index = device.index or 0
     entry = visible_id(index, os.environ.get(VISIBLE))
-    if entry is None or entry.startswith(_MIG):
+    if entry is None or entry.startswith(MIG):
         return [] if entry is None else [entry]
     with suppress(Exception):  # the run needs its GPU, and not its name
         uuid = str(torch.cuda.get_device_properties(index).uuid)
         return [uuid if uuid.startswith("GPU-") else f"GPU-{uuid}"]
     return [entry]
-
-
-def visible_id(index: int, visible: str | None) -> str | None:
-    """Returns the id of CUDA's GPU `index` according to CUDA_VISIBLE_DEVICES, None without one.
-
-    CUDA ignores an entry that is no GPU, and all after it.
-    """
-    if visible is None:
-        return str(index)
-    entries = []
-    for entry in map(str.strip, visible.split(",")):
-        if not (entry.isdecimal() or entry.startswith(("GPU-", _MIG))):
-            break
-        entries.append(entry)
-    return entries[index] if index < len(entries) else None
 
 
 class Gpus:
@@ -74,7 +57,7 @@ class Gpus:
         )
         pynvml.nvmlInit()
         for index, name in enumerate(ids):
-            if name.startswith(_MIG):  # NVML gives a slice neither a use nor a power
+            if name.startswith(MIG):  # NVML gives a slice neither a use nor a power
                 note(f"GPU {index} is a MIG slice, whose utilization cannot be read")
                 continue
             try:

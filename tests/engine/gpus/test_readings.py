@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.engine.nvml import GIB, FakeNvml, Gpu, installed
+from tests.engine.gpus.nvml import GIB, FakeNvml, Gpu, installed
 from tui_loop.core.record.system_metrics import sample_of
-from tui_loop.engine.gpu_readings import Gpus, gpu_ids, visible_id
+from tui_loop.engine.gpus.readings import Gpus, gpu_ids
+from tui_loop.engine.gpus.share import visible_id
 
 
 @pytest.mark.parametrize(
