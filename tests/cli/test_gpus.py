@@ -18,7 +18,9 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.requests import send_request
+from tui_loop.core.record.requests import live_numbers, send_request
+from tui_loop.core.workflow.plan import plan_next, replicates
+from tui_loop.core.workflow.queue import add, queued_plan, read_queue
 from tui_loop.engine.gpus.locks import owner_of
 
 __all__ = ["gpus"]
@@ -211,3 +213,117 @@ def _status(start: Start) -> list[dict[str, Any]]:
     out, _ = start("status", NAME, "--json").communicate()
     runs: list[dict[str, Any]] = json.loads(out)["runs"]
     return runs
+
+
+def queue_up(loop: LoopFolder, count: int, *settings: str) -> None:
+    """Queues drafts that differ in their seeds."""
+    plan = plan_next(loop, parent=None, settings=list(settings), why="a night")
+    add(loop, *(queued_plan(each) for each in replicates(loop, plan, count)))
+
+
+def overlaps(loop: LoopFolder) -> list[tuple[int, int]]:
+    """The pairs of iterations that had one GPU at the same time."""
+    spans = []
+    for number in loop.numbers():
+        run = read_run(loop.iteration(number))
+        if run.started is not None and run.ended is not None:
+            uuids = {gpu.uuid for gpu in run.started.gpus}
+            spans.append((number, run.started.t, run.ended.t, uuids))
+    return [
+        (a, b)
+        for place, (a, a_from, a_to, a_gpus) in enumerate(spans)
+        for b, b_from, b_to, b_gpus in spans[:place]
+        if a_gpus & b_gpus and a_from < b_to and b_from < a_to
+    ]
+
+
+@pytest.mark.slow
+def test_six_drafts_run_on_three_gpus_and_a_failure_stops_no_other(
+    gpus: FakeGpus, loop: LoopFolder, start: Start
+) -> None:
+    gpus.show(Card("GPU-x", used=70), 3)
+    queue_up(loop, 2, "training.max_steps=60")
+    queue_up(loop, 1, "training.learning_rate=1e30", "training.optim=sgd", "training.max_steps=30")
+    queue_up(loop, 3, "training.max_steps=62")
+    run = start("queue", NAME, "--run", "--parallel", "gpus", "--json")
+    most = 0
+
+    def is_over() -> bool:
+        nonlocal most
+        most = max(most, sum(len(used(folder)) for folder in live(loop)))
+        return run.poll() is not None
+
+    wait_until(is_over, "the end of the queue")
+    out, error = run.communicate()
+    record = json.loads(out)
+    assert [each["number"] for each in record["iterations"] if each["state"] == "failed"] == [3]
+    assert sorted(each["number"] for each in record["iterations"]) == [1, 2, 3, 4, 5, 6]
+    assert (run.returncode, record["waiting"], record["refused"]) == (1, 0, []), error
+    assert overlaps(loop) == []
+    assert {used(loop.iteration(n))[0] for n in loop.numbers()} == {"GPU-0", "GPU-1", "GPU-2"}
+    assert most >= 2
+    ledger = loop.ledger.read_text().splitlines()
+    assert [line.split(",")[2] for line in ledger[1:]] == [
+        iteration_of(loop.iteration(number)).state for number in loop.numbers()
+    ]
+
+
+@pytest.mark.slow
+def test_a_stop_of_the_loop_ends_all_its_runs_and_the_queue(
+    gpus: FakeGpus, loop: LoopFolder, start: Start
+) -> None:
+    gpus.show(2)
+    queue_up(loop, 4, ENDLESS)
+    run = start("queue", NAME, "--run", "--parallel", "2")
+    wait_until(lambda: len(live(loop)) == 2 and all(map(used, live(loop))), "two runs")
+    out, _ = start("queue", NAME, "--json").communicate()
+    assert json.loads(out)["live"] == [1, 2]
+    assert start("stop", NAME, "--no-save").wait(PATIENCE_SECONDS) == 0
+    assert run.wait(PATIENCE_SECONDS) == 3
+    assert loop.numbers() == [1, 2]
+    assert len(read_queue(loop)) == 2
+    assert [iteration_of(loop.iteration(number)).state for number in (1, 2)] == ["stopped"] * 2
+
+
+@pytest.mark.slow
+def test_a_stop_of_one_run_ends_neither_the_other_nor_the_queue(
+    gpus: FakeGpus, loop: LoopFolder, start: Start
+) -> None:
+    gpus.show(2)
+    queue_up(loop, 2, ENDLESS)
+    queue_up(loop, 1)
+    run = start("queue", NAME, "--run", "--parallel", "2")
+    wait_until(lambda: len(live(loop)) == 2 and all(map(used, live(loop))), "two runs")
+    assert start("stop", f"{NAME}/1", "--no-save").wait(PATIENCE_SECONDS) == 0
+    third = loop.iteration(3)
+    wait_until(
+        lambda: third.path.exists() and iteration_of(third).state == "finished", "the third run"
+    )
+    assert iteration_of(loop.iteration(2)).state == "running"
+    run.send_signal(signal.SIGINT)
+    assert run.wait(PATIENCE_SECONDS) == 3
+    assert iteration_of(loop.iteration(2)).state == "stopped"
+    assert (loop.iteration(2).path / "adapter").is_dir()  # saved, as an interrupt asks
+
+
+@pytest.mark.slow
+def test_without_gpus_the_slots_are_cpu_slots(
+    gpus: FakeGpus, loop: LoopFolder, start: Start
+) -> None:
+    gpus.show(0)
+    queue_up(loop, 3, "training.max_steps=40")
+    run = start("queue", NAME, "--run", "--parallel", "2", "--json")
+    most = 0
+
+    def is_over() -> bool:
+        nonlocal most
+        most = max(most, len(live(loop)))
+        return run.poll() is not None
+
+    wait_until(is_over, "the end of the queue")
+    assert (run.returncode, most) == (0, 2)
+    assert [used(loop.iteration(number)) for number in loop.numbers()] == [[], [], []]
+
+
+def live(loop: LoopFolder) -> list[IterationFolder]:
+    return [loop.iteration(number) for number in live_numbers(loop)]

@@ -57,6 +57,11 @@ ROW = Row("a", "where is my parcel", "shipping", 1)
 CHAT = "{% for turn in messages %}<{{ turn.role }}>{{ turn.content }}{% endfor %}"
 
 PROVEN_BY = {
+    "run.gpus": "engine/gpus/test_claim.py::test_the_config_says_which_gpus_a_run_wants",
+    "run.gpu_wait": (
+        "engine/gpus/test_hosted_runs.py::"
+        "test_a_run_without_a_free_gpu_is_refused_and_leaves_nothing_behind"
+    ),
     "model.init_adapter": "engine/test_runs.py::test_an_iteration_can_start_from_anothers_adapter",
     "lora.enabled": "engine/test_runs.py::test_full_fine_tuning_trains_every_weight",
     "training.save_total_limit": (

@@ -35,6 +35,7 @@ LEFT_BEHIND = {
 @pytest.fixture
 def left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "_dropped", {})
+    monkeypatch.setattr(launch, "_replaced", {})
     for name, value in LEFT_BEHIND.items():
         monkeypatch.setenv(name, value)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tui_loop.engine import launch
 from tui_loop.engine.gpus import claim, process
 from tui_loop.engine.gpus.locks import FOLDER_VARIABLE
 from tui_loop.engine.gpus.share import VISIBLE
@@ -100,4 +101,5 @@ def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGpus:
     for module in (claim, process):
         monkeypatch.setattr(module, "uses_cuda", lambda: True)
     monkeypatch.setattr(process, "_chosen", [])
+    monkeypatch.setattr(launch, "_replaced", {})
     return fake

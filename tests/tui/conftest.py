@@ -297,8 +297,9 @@ class FakeBackend:
     def __init__(self) -> None:
         self.runs: list[ScriptedRun] = []
         self.stops = 0
-        self.queues_run: list[str] = []
-        self.autos: list[tuple[int | None, int, float | None]] = []
+        self.queues_run: list[tuple[str, str]] = []
+        self.gpus = ""
+        self.autos: list[tuple[int | None, int, float | None, str]] = []
         self.fault: TuiLoopError | None = None
         self.refusal: TuiLoopError | None = None
         self.notices: list[str] = []
@@ -412,10 +413,13 @@ class FakeBackend:
         write_draft(loop, draft)
         return ("24 rows drawn from training",)
 
-    def run_queue(self, loop: LoopFolder) -> str:
+    def gpu_words(self) -> str:
+        return self.gpus
+
+    def run_queue(self, loop: LoopFolder, at_once: str) -> str:
         if self.refusal:
             raise self.refusal
-        self.queues_run.append(loop.name)
+        self.queues_run.append((loop.name, at_once))
         return "the queue runs in the background, process 4711"
 
     def auto_preview(self, loop: LoopFolder, start: int | None) -> list[str]:
@@ -425,11 +429,16 @@ class FakeBackend:
         return [f"first from {place}: learning_rate 5e-3 → 1e-3, because"]
 
     def run_auto(
-        self, loop: LoopFolder, start: int | None, iterations: int, hours: float | None
+        self,
+        loop: LoopFolder,
+        start: int | None,
+        iterations: int,
+        hours: float | None,
+        at_once: str,
     ) -> str:
         if self.refusal:
             raise self.refusal
-        self.autos.append((start, iterations, hours))
+        self.autos.append((start, iterations, hours, at_once))
         return "auto runs in the background, process 4712"
 
     def take_fault(self) -> TuiLoopError | None:

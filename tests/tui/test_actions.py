@@ -1440,7 +1440,7 @@ async def the_queue_is_run(opened: Opened, key: str) -> None:
     before = len(opened.backend.queues_run)
     await opened.press(key)
     await opened.shows("Run 2 drafts?")
-    await opened.press("r")
+    await opened.press("enter")
     await opened.until(lambda: len(opened.backend.queues_run) == before + 1)
 
 

@@ -34,7 +34,7 @@ def test_the_dialog_shows_what_comes_first_and_asks_for_the_budget(open_app: Ope
         await opened.type("6")
         await opened.press("enter")
         await opened.tells("auto runs in the background, process 4712")
-        assert opened.backend.autos == [(2, 6, 1.5)]
+        assert opened.backend.autos == [(2, 6, 1.5, "1")]
         assert opened.bench.state.followed_run is None
 
     on_app(open_app(SMALL, number=2), steps)
@@ -49,7 +49,7 @@ def test_from_the_base_or_the_draft_it_builds_on_the_best(open_app: OpenApp) -> 
                 "Auto from the best iteration of support-intents", "first from the best"
             )
             await opened.press("escape" if selected == 0 else "enter")
-        await opened.until(lambda: opened.backend.autos == [(None, 4, None)])
+        await opened.until(lambda: opened.backend.autos == [(None, 4, None, "1")])
 
     on_app(open_app(WIDE, number=2), steps)
 

@@ -121,16 +121,22 @@ def test_the_queue_is_run_in_the_background_and_not_twice(open_app: OpenApp) -> 
         await opened.shows("the first try")
         backend.refusal = NeedsExtra("running the queue", "train")
         assert all(line.count("…") == 0 for line in opened.lines), "no column without room"
-        await opened.press("r", "c")
-        assert isinstance(opened.app.screen, QueueScreen)
         await opened.press("r")
         await opened.shows("Run 3 drafts?")
+        await opened.press("escape")
+        await opened.until(lambda: isinstance(opened.app.screen, QueueScreen))
         await opened.press("r")
+        await opened.shows("Run 3 drafts?", "runs at once")
+        await opened.press("enter")
         await opened.tells("needs the 'train' extra")
-        backend.refusal = None
-        await opened.press("r", "enter")
+        backend.refusal, backend.gpus = None, "8 GPUs, 5 free"
+        await opened.press("r")
+        await opened.shows("This machine has 8 GPUs, 5 free.")
+        await opened.press("ctrl+u", "0", "enter")
+        await opened.shows("runs at once: enter a number, or gpus for one run per GPU")
+        await opened.press("ctrl+u", *"gpus", "enter")
         await opened.tells("process 4711")
-        assert backend.queues_run == [loop.name]
+        assert backend.queues_run == [(loop.name, "gpus")]
         run = scripted_iteration(loop, "learning_rate=1e-4").starts()
         await opened.looks(2)
         assert opened.bench.state.selected == run.folder.number, (
@@ -144,7 +150,7 @@ def test_the_queue_is_run_in_the_background_and_not_twice(open_app: OpenApp) -> 
             await opened.shows("running, 3 drafts left")
             await opened.press("r")
             await opened.tells("The queue is running. s in the workbench stops it.")
-        assert backend.queues_run == [loop.name]
+        assert backend.queues_run == [(loop.name, "gpus")]
 
     on_app(open_app(), steps)
 

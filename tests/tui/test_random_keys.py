@@ -18,7 +18,7 @@ from tests.tui.conftest import OpenApp, Opened, _character_of, on_app, scripted_
 from tui_loop.tui.actions import ACTIONS
 from tui_loop.tui.app import LoopApp
 from tui_loop.tui.screens.dialogs import AskScreen, InputDialog
-from tui_loop.tui.screens.run_dialogs import AutoDialog, RunDialog
+from tui_loop.tui.screens.run_dialogs import AutoDialog, QueueDialog, RunDialog
 
 COUNT = int(os.environ.get("TUI_LOOP_RANDOM_KEYS", "2000"))
 BATCH = 25
@@ -27,7 +27,7 @@ SEED = 19
 LEAVING = {"q", "ctrl+q", "D", "ctrl+c", "ctrl+z"}
 """Keys that end or suspend the app."""
 
-DIALOGS = (AskScreen, AutoDialog, InputDialog, RunDialog)
+DIALOGS = (AskScreen, AutoDialog, InputDialog, QueueDialog, RunDialog)
 
 OWN_FILES = ("draft.toml", "queue.toml", "labels.jsonl", "requests.jsonl", "notes.md")
 """Files that a key may write without a dialog: the draft, the queue, annotations, a pause."""
@@ -95,7 +95,7 @@ def test_random_keys_crash_nothing_and_change_nothing_that_no_dialog_confirmed(
         assert not changed or confirmed, f"{sorted(changed)} changed without a dialog"
         assert len(opened.backend.runs) <= confirmed.count("RunDialog")
         assert len(opened.backend.autos) <= confirmed.count("AutoDialog")
-        assert len(opened.backend.queues_run) <= confirmed.count("AskScreen")
+        assert len(opened.backend.queues_run) <= confirmed.count("QueueDialog")
         run.closes()
 
     on_app(open_app(), steps)

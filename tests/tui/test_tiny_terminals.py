@@ -23,7 +23,7 @@ from tui_loop.tui.screens.prompts import LeaderMenu, SearchLine
 from tui_loop.tui.screens.queue import QueueScreen
 from tui_loop.tui.screens.reading import HelpScreen, ReadingScreen
 from tui_loop.tui.screens.ready import ReadyScreen
-from tui_loop.tui.screens.run_dialogs import AutoDialog, RunDialog
+from tui_loop.tui.screens.run_dialogs import AutoDialog, QueueDialog, RunDialog
 from tui_loop.tui.screens.training import TrainingScreen
 from tui_loop.tui.workbench.workbench import Workbench
 
@@ -56,6 +56,7 @@ SCREENS: dict[str, tuple[type[Screen[object]], tuple[str, ...]]] = {
     "ready": (ReadyScreen, ("g r",)),
     "queue": (QueueScreen, ("i", "2", "end", "space", "A", "g q")),
     "auto": (AutoDialog, ("g a",)),
+    "the queue is run": (QueueDialog, ("i", "2", "end", "space", "A", "g q", "r")),
     "close": (InputDialog, ("g f",)),
     "report": (InputDialog, ("g w",)),
     "models": (AskingScreen, ("g m",)),

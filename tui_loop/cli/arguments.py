@@ -69,6 +69,19 @@ def add_detach(parser: argparse.ArgumentParser) -> None:
     )
 
 
+ONE = "1"
+"""One run at a time, as a value of `--parallel`."""
+
+
+def add_parallel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--parallel",
+        default=ONE,
+        metavar="K",
+        help="how many runs may train at once: a number, or gpus for one per GPU (default: 1)",
+    )
+
+
 def whole_number(text: str) -> int:
     """Parses a whole number in ASCII digits; Python's `int` also takes those of other scripts."""
     return int(_in_ascii(text))

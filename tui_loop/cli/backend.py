@@ -17,6 +17,7 @@ from tui_loop.core.preflight.check_result import CheckKind, CheckResult, by_seve
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.scoring import LIBRARY_METRICS, NO_METRIC, PURE_METRICS
+from tui_loop.core.text.figures import counted
 from tui_loop.tui.backend import (
     DatasetPreview,
     HoldoutRun,
@@ -105,7 +106,19 @@ class AppBackend(AppRuns):
             split = create_fresh_split(loop, parent, why=why, overwrite=True, read=read_any)
         return (*split.messages, *([split.warning] if split.warning else []))
 
-    def run_queue(self, loop: LoopFolder) -> str:
+    def gpu_words(self) -> str:
+        """Says how many GPUs there are and how many are free, "" without one."""
+        from tui_loop.engine.gpus.claim import usable_gpus, use_of, uses_cuda
+        from tui_loop.engine.gpus.listing import GpusUnreadable
+
+        try:
+            gpus = usable_gpus() if uses_cuda() else []
+        except GpusUnreadable:
+            gpus = []
+        free = sum(not use_of(gpu) for gpu in gpus)
+        return f"{counted(len(gpus), 'GPU')}, {free} free" if gpus else ""
+
+    def run_queue(self, loop: LoopFolder, at_once: str) -> str:
         """Starts a process that runs the loop's queue; returns a message about it."""
         from tui_loop.cli.queue_runner import queue_words, require_queue_consent
         from tui_loop.cli.unattended_runs import launch_in_background
@@ -114,7 +127,8 @@ class AppBackend(AppRuns):
         require_train("running the queue")
         require_queue_consent(loop, allow=self._allow_code)
         with _os_errors_as_bad_input():
-            process = launch_in_background(loop, queue_words(loop, allow_code=self._allow_code))
+            words = queue_words(loop, allow_code=self._allow_code, parallel=at_once)
+            process = launch_in_background(loop, words)
         return f"the queue runs in the background (process {process.pid}); log: {loop.output}"
 
     def auto_preview(self, loop: LoopFolder, start: int | None) -> list[str]:
@@ -128,7 +142,12 @@ class AppBackend(AppRuns):
             return first_step(loop, start)
 
     def run_auto(
-        self, loop: LoopFolder, start: int | None, iterations: int, hours: float | None
+        self,
+        loop: LoopFolder,
+        start: int | None,
+        iterations: int,
+        hours: float | None,
+        at_once: str,
     ) -> str:
         """Starts `auto` in a separate process, returns a message; raises TuiLoopError."""
         from tui_loop.cli.autopilot_runner import AutoRequest, require_start_consent
@@ -138,7 +157,12 @@ class AppBackend(AppRuns):
 
         require_train("auto")
         require_start_consent(loop, start, allow=self._allow_code)
-        request = AutoRequest(Limits(iterations, hours), start=start, allow_code=self._allow_code)
+        request = AutoRequest(
+            Limits(iterations, hours),
+            start=start,
+            allow_code=self._allow_code,
+            parallel=at_once,
+        )
         with _os_errors_as_bad_input():
             process = launch_in_background(loop, request.words(loop))
         return f"auto runs in the background (process {process.pid}); log: {loop.output}"

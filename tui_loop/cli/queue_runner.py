@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from tui_loop.cli.arguments import ONE
 from tui_loop.cli.output import Output
+from tui_loop.cli.parallel_runs import Ended, ParallelRuns, has_free_gpus
 from tui_loop.cli.run_process import create_runs
-from tui_loop.cli.unattended_runs import run_unattended, unattended_session, wait_for_live_run
+from tui_loop.cli.unattended_runs import (
+    POLL_SECONDS,
+    run_unattended,
+    unattended_session,
+    wait_for_live_run,
+)
 from tui_loop.core.consent import ForeignCode, require_consent
 from tui_loop.core.errors import RunStopped, TuiLoopError
 from tui_loop.core.preflight.check_result import ChecksFailed
@@ -45,16 +53,23 @@ def require_queue_consent(loop: LoopFolder, *, allow: bool) -> None:
     require_consent(code, allow=allow)
 
 
-def queue_words(loop: LoopFolder, *, allow_code: bool) -> list[str]:
+def queue_words(loop: LoopFolder, *, allow_code: bool, parallel: str = ONE) -> list[str]:
     """Returns the command line that runs the queue, for a background process."""
-    return ["queue", loop.name, "--run", *(["--allow-code"] if allow_code else [])]
+    words = ["queue", loop.name, "--run"]
+    if parallel != ONE:
+        words += ["--parallel", parallel]
+    return [*words, *(["--allow-code"] if allow_code else [])]
 
 
 class QueueRunner:
-    """Runs the drafts in a loop's queue; `ended` and `refused` hold the results."""
+    """Runs the drafts in a loop's queue; `ended` and `refused` hold the results.
 
-    def __init__(self, loop: LoopFolder, out: Output, *, allow_code: bool) -> None:
+    `slots`: how many run at once.
+    """
+
+    def __init__(self, loop: LoopFolder, out: Output, *, allow_code: bool, slots: int = 1) -> None:
         self._loop, self._out, self._allow_code = loop, out, allow_code
+        self._slots = slots
         self.ended: list[Iteration] = []
         self.refused: list[QueuedDraft] = []
         self.stop_message = ""
@@ -63,15 +78,78 @@ class QueueRunner:
         """Runs until the queue is empty or a stop is requested; returns the exit code."""
         try:
             with unattended_session(self._loop):
-                for folder in recover(self._loop):
-                    self._run([folder], queued_plan(recorded_plan(folder)))
-                while (queued := next_waiting(self._loop)) is not None:
-                    wait_for_live_run(self._loop, self._out)
-                    if folders := self._create(queued):
-                        self._run(folders, queued)
+                if self._slots > 1:
+                    self._run_in_parallel()
+                else:
+                    self._run_in_order()
         except RunStopped as error:
             self.stop_message = error.message
         return self._exit_code
+
+    def _run_in_order(self) -> None:
+        for folder in recover(self._loop):
+            self._run([folder], queued_plan(recorded_plan(folder)))
+        while (queued := next_waiting(self._loop)) is not None:
+            wait_for_live_run(self._loop, self._out)
+            if folders := self._create(queued):
+                self._run(folders, queued)
+
+    def _run_in_parallel(self) -> None:
+        """Starts the next draft whenever there is a slot, and a GPU where it needs one."""
+        created = recover(self._loop)
+        with ParallelRuns(self._loop, self._out, self._slots) as runs:
+            queued_as: dict[int, QueuedDraft] = {}
+            while True:
+                for ended in runs.ended():
+                    self._note_end(ended, queued_as[ended.folders[-1].number])
+                if runs.stop_requested:
+                    if not runs.count:
+                        raise RunStopped(f"{self._loop.name}: stopped on request", "")
+                elif runs.has_room() and (created or next_waiting(self._loop) is not None):
+                    if found := self._next(created):
+                        folders, queued = found
+                        queued_as[folders[-1].number] = queued
+                        self._announce(folders)
+                        runs.start(folders)
+                        continue
+                elif not runs.count and not self._waits():
+                    return
+                time.sleep(POLL_SECONDS)
+
+    def _waits(self) -> bool:
+        return next_waiting(self._loop) is not None
+
+    def _next(
+        self, created: list[IterationFolder]
+    ) -> tuple[list[IterationFolder], QueuedDraft] | None:
+        """Returns what can start now, first what an earlier runner had created; None for nothing.
+
+        Drafts keep their order: none overtakes one that waits for a GPU.
+        """
+        if created:
+            if not has_free_gpus(created[0].read_config().run):
+                return None
+            folder = created.pop(0)
+            return [folder], queued_plan(recorded_plan(folder))
+        queued = next_waiting(self._loop)
+        if queued is None:
+            return None
+        with suppress(TuiLoopError):  # problems of a draft are reported by its creation
+            if not has_free_gpus(plan_of_queued(self._loop, queued).config.run):
+                return None
+        folders = self._create(queued)
+        return (folders, queued) if folders else None
+
+    def _note_end(self, ended: Ended, queued: QueuedDraft) -> None:
+        if ended.refusal:
+            problem = "; ".join(each.message for each in ended.refusal)
+            put_back(self._loop, queued, problem)
+            self._note_refusal(queued, problem)
+            return
+        reported = [each for each in ended.iterations if each.number or each.state != "finished"]
+        self.ended += reported
+        for iteration in reported:
+            self._out.note(f"{self._loop.name}/{iteration.number} {_end_text(iteration)}")
 
     @property
     def record(self) -> dict[str, Any]:
@@ -125,13 +203,8 @@ class QueueRunner:
 
     def _run(self, folders: list[IterationFolder], queued: QueuedDraft) -> None:
         """Runs what a draft became; one that the gate refuses returns to the queue."""
-        last, out = folders[-1], self._out
-        decision = last.read_decision()
-        changed = ", ".join(f"{c.field} {brief(c.old)} → {brief(c.new)}" for c in decision.changes)
-        out.note(
-            f"{last} from {decision.parent or 'the defaults'}: {changed or 'no changes'}"
-            f" ({len(read_queue(self._loop))} more in the queue)"
-        )
+        out = self._out
+        self._announce(folders)
         try:
             ended = run_unattended(self._loop, folders, out)
         except ChecksFailed as fault:
@@ -144,6 +217,15 @@ class QueueRunner:
         if ended[-1].state != "finished":
             message = (ended[-1].error or {}).get("message", ended[-1].state)
             out.note(f"{self._loop.name}/{ended[-1].number}: {message}")
+
+    def _announce(self, folders: list[IterationFolder]) -> None:
+        last = folders[-1]
+        decision = last.read_decision()
+        changed = ", ".join(f"{c.field} {brief(c.old)} → {brief(c.new)}" for c in decision.changes)
+        self._out.note(
+            f"{last} from {decision.parent or 'the defaults'}: {changed or 'no changes'}"
+            f" ({len(read_queue(self._loop))} more in the queue)"
+        )
 
 
 def _reported(folders: list[IterationFolder]) -> list[Iteration]:

@@ -111,7 +111,7 @@ def run_to_end(
     Returns those that ended, and whether a stop was requested, even too late for a run to notice.
     Raises ChecksFailed where the gate refuses them, RunStopped where the process was killed.
     """
-    attempts, process = _start_host(loop, folders, from_draft)
+    attempts, process = start_runs(loop, folders, from_draft=from_draft)
     ended: list[Iteration] = []
     with RunFollower(process, out) as follower:
         follower.follow_gate(folders, attempts)
@@ -149,7 +149,7 @@ def run_detached(
 
     Raises ChecksFailed where the gate refuses them, RunFailed where the process exited before that.
     """
-    attempts, process = _start_host(loop, folders, from_draft)
+    attempts, process = start_runs(loop, folders, from_draft=from_draft)
     first = folders[0]
     deadline = time.monotonic() + START_SECONDS
     while read_run(first).attempt < attempts[first.number] and time.monotonic() < deadline:
@@ -191,8 +191,8 @@ def print_background_hints(loop: LoopFolder, out: Output) -> None:
         out.advice(hint)
 
 
-def _start_host(
-    loop: LoopFolder, folders: list[IterationFolder], from_draft: bool
+def start_runs(
+    loop: LoopFolder, folders: list[IterationFolder], *, from_draft: bool = False
 ) -> tuple[dict[int, int], HostProcess]:
     """Starts the run host; returns the attempt that each iteration begins, and the process."""
     from tui_loop.engine.launch import start_host

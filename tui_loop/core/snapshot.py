@@ -84,12 +84,12 @@ class Examples(msgspec.Struct, frozen=True):
 class LoopSnapshot(msgspec.Struct, frozen=True):
     """The state of a loop at one moment.
 
-    `comparisons` has the comparisons with parents that are made so far. `unattended`: whether the
-    queue or auto runs in the loop. `holdout_uses`: how often the holdout was evaluated, over all
-    loops of the folder; it is counted when this loop evaluates it, and may lack later uses by
-    other loops. `auto_end`: why auto stopped, if no iteration has been created since. `best`: the
-    best config so far. `glances`: what was read so far of when, where and over how many tokens each
-    run was.
+    `comparisons` has the comparisons with parents that are made so far. `live`: of the runs in
+    `live_numbers` the selected one, else the newest. `unattended`: whether the queue or auto runs
+    in the loop. `holdout_uses`: how often the holdout was evaluated, over all loops of the folder;
+    it is counted when this loop evaluates it, and may lack later uses by other loops. `auto_end`:
+    why auto stopped, if no iteration has been created since. `best`: the best config so far.
+    `glances`: what was read so far of when, where and over how many tokens each run was.
     """
 
     name: str
@@ -107,6 +107,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     live: RunView | None
     examples: Examples | None
     is_complete: bool
+    live_numbers: tuple[int, ...] = ()
     unattended: Doing | None = None
     holdout_uses: int = 0
     auto_end: AutoEnd | None = None
@@ -207,9 +208,11 @@ class LoopPoller:
 
     def _poll(self, request: SnapshotRequest) -> LoopSnapshot:
         self._read_iterations()
-        live = next((each for each in reversed(self._iterations) if each.state in LIVE), None)
+        live_numbers = tuple(each.number for each in self._iterations if each.state in LIVE)
+        is_selected = request.selected in live_numbers
+        live = request.selected if is_selected else max(live_numbers, default=None)
         numbers = {each.number for each in self._iterations}
-        shown = (request.selected, *request.marked, live.number if live else None)
+        shown = (request.selected, *request.marked, live)
         existing = {number for number in shown if number is not None} & numbers
         views: dict[int | None, RunView] = {n: self.reader.at(n).view() for n in existing}
         self.reader.keep_runs(existing)
@@ -234,7 +237,8 @@ class LoopPoller:
             split_rows={name: split.rows for name, split in splits.items()},
             selected=views.get(request.selected),
             marked=tuple(views[number] for number in request.marked if number in views),
-            live=views.get(live.number if live else None),
+            live=views.get(live),
+            live_numbers=live_numbers,
             examples=examples,
             is_complete=is_complete,
             unattended=doing(self.loop),

@@ -225,7 +225,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("search.search", "slash", "search", "search the rows", "search"),
     Action("search.next_match", "n", "next_match", "next match", "search"),
     Action("search.previous_match", "N", "previous_match", "previous match", "search"),
-    Action("iterations.filter", "f", "filter", "filter by terms or words", "iterations", "filter"),
+    Action(
+        "iterations.filter", "f", "filter", "filter the list by conditions", "iterations", "filter"
+    ),
     Action("iterations.search", "slash", "search", "search changes and reasons", "iterations"),
     Action("iterations.next_match", "n", "next_match", "next match", "iterations"),
     Action("iterations.previous_match", "N", "previous_match", "previous match", "iterations"),
@@ -278,7 +280,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("chart.rougher", "g -", "smooth_less", "less smoothing", "chart"),
     Action("chart.reset", "g 0", "reset_view", "remove cursor and zoom", "chart"),
     Action("chart.overlay", "g V", "toggle_overlay", "overlay the marked runs", "chart", "overlay"),
-    Action("failures.filter", "f", "filter", "filter by terms or words", "failures", "filter"),
+    Action("failures.filter", "f", "filter", "filter the list by conditions", "failures", "filter"),
     Action("failures.search", "slash", "search", "search these examples", "failures", "search"),
     Action("failures.next_match", "n", "next_match", "next match", "failures"),
     Action("failures.previous_match", "N", "previous_match", "previous match", "failures"),

@@ -246,10 +246,13 @@ class Backend(Protocol):
         Returns messages about the change.
         """
 
-    def run_queue(self, loop: LoopFolder) -> str:
+    def gpu_words(self) -> str:
+        """Says how many GPUs there are and how many are free, "" without one."""
+
+    def run_queue(self, loop: LoopFolder, at_once: str) -> str:
         """Starts a process that runs the loop's queue; returns a message about it.
 
-        Raises TuiLoopError.
+        `at_once`: how many runs train at once, as `--parallel`. Raises TuiLoopError.
         """
 
     def auto_preview(self, loop: LoopFolder, start: int | None) -> Sequence[str]:
@@ -259,7 +262,12 @@ class Backend(Protocol):
         """
 
     def run_auto(
-        self, loop: LoopFolder, start: int | None, iterations: int, hours: float | None
+        self,
+        loop: LoopFolder,
+        start: int | None,
+        iterations: int,
+        hours: float | None,
+        at_once: str,
     ) -> str:
         """Starts `auto` in a separate process, returns a message; raises TuiLoopError."""
 

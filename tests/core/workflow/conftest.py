@@ -15,7 +15,7 @@ from tui_loop.core.errors import BadInput, RunStopped
 from tui_loop.core.preflight.check_result import CheckKind, ChecksFailed, error
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import iteration_of
-from tui_loop.core.workflow.autopilot import Autopilot
+from tui_loop.core.workflow.autopilot import Autopilot, InOrder
 from tui_loop.core.workflow.autopilot_log import Outcome
 from tui_loop.core.workflow.holdout import Figures, HoldoutEvaluation, PairedTable
 from tui_loop.core.workflow.plan import Plan, create_iteration
@@ -114,7 +114,7 @@ def play(loop: LoopFolder) -> Callable[..., Played]:
         outcome = Autopilot(
             History(loop, start),
             source,
-            runner,
+            InOrder(runner),
             Limits(iterations, hours),
             diagnose=diagnose,
             ready_reason=is_ready,

@@ -98,7 +98,6 @@ def test_several_gpus_are_claimed_all_or_not_at_all(gpus: FakeGpus) -> None:
         (("2",), ["GPU-cc"]),
         (("GPU-b",), ["GPU-bb"]),
         (("gpu-bb", "0"), ["GPU-bb", "GPU-aa"]),
-        (("1", "GPU-bb"), ["GPU-bb"]),
     ],
 )
 def test_a_gpu_is_named_by_its_index_or_the_start_of_its_uuid(
@@ -106,6 +105,12 @@ def test_a_gpu_is_named_by_its_index_or_the_start_of_its_uuid(
 ) -> None:
     gpus.show(Card("GPU-aa"), Card("GPU-bb"), Card("GPU-cc"))
     assert uuids(claim(GpuRequest(len(expected), entries), "support/1")) == expected
+
+
+def test_a_gpu_that_is_named_twice_is_refused(gpus: FakeGpus) -> None:
+    gpus.show(Card("GPU-aa"), Card("GPU-bb"))
+    with pytest.raises(BadInput, match="twice"):
+        claim(GpuRequest(2, ("1", "GPU-bb")), "support/1")
 
 
 @pytest.mark.parametrize("entry", ["3", "GPU-", "GPU-x", "-1", "\x1b[2J"])

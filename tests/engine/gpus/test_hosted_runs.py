@@ -29,7 +29,6 @@ pytestmark = pytest.mark.train
 @pytest.fixture(autouse=True)
 def _own_variables(monkeypatch: pytest.MonkeyPatch, gpus: FakeGpus) -> None:
     """What a run hides from its process is visible again after the test."""
-    monkeypatch.setattr(launch, "_replaced", {})
     monkeypatch.setenv(VISIBLE, "0,1,2")
 
 

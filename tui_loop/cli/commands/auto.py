@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 
-from tui_loop.cli.arguments import add_allow_code, add_detach, add_json
+from tui_loop.cli.arguments import add_allow_code, add_detach, add_json, add_parallel
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.loops_folder import LoopsFolder
@@ -63,6 +63,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="continue from iteration N, even if a better one exists (default: the best)",
     )
+    add_parallel(parser)
     add_detach(parser)
     add_allow_code(parser)
     add_json(parser)
@@ -84,6 +85,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     require_train("auto")
     from tui_loop.cli.autopilot_runner import AutoRequest, require_start_consent, run_autopilot
     from tui_loop.cli.loop_output import print_loop
+    from tui_loop.cli.parallel_runs import slots_of
     from tui_loop.cli.unattended_runs import start_in_background
     from tui_loop.core.record.reader import iterations_of
     from tui_loop.core.workflow.stop_rules import Limits
@@ -96,7 +98,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
         args.repeat,
         args.seed,
         args.allow_code,
+        args.parallel,
     )
+    slots_of(args.parallel)
     if args.detach:
         require_start_consent(loop, args.parent, allow=args.allow_code)
         return start_in_background(loop, request.words(loop), out)

@@ -109,9 +109,11 @@ def _request(
 
     With --wait it returns when the request has taken effect.
     """
-    for folder in _live_runs(args):
-        before = read_run(folder)
-        request = send_request(folder, name, save=save, evaluate=evaluate)
+    folders = _live_runs(args)
+    befores = [read_run(folder) for folder in folders]
+    # All at once: when the first run stops, the queue may otherwise start another one.
+    requests = [send_request(each, name, save=save, evaluate=evaluate) for each in folders]
+    for folder, before, request in zip(folders, befores, requests, strict=True):
         if is_acknowledged(folder, request, ACKNOWLEDGE_SECONDS):
             out.line(f"{folder} {_TEXTS[name].acknowledged}")
         elif iteration_of(folder).state in LIVE:

@@ -6,9 +6,11 @@ import argparse
 from typing import Any
 
 from tui_loop.cli.arguments import (
+    ONE,
     add_allow_code,
     add_detach,
     add_json,
+    add_parallel,
     add_settings,
     existing_draft,
 )
@@ -16,6 +18,7 @@ from tui_loop.cli.output import Output
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
+from tui_loop.core.record.requests import live_numbers
 from tui_loop.core.text.figures import brief, counted
 from tui_loop.core.workflow.draft import drop_draft
 from tui_loop.core.workflow.plan import plan_next, replicates
@@ -68,6 +71,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="with --add: add K drafts that differ only in the seed (default: 1)",
     )
+    add_parallel(parser)
     add_detach(parser)
     add_allow_code(parser)
     add_json(parser)
@@ -94,6 +98,7 @@ def queue_record(loop: LoopFolder) -> dict[str, Any]:
     return {
         "loop": loop.name,
         "running": doing(loop) == "queue",
+        "live": live_numbers(loop),
         "drafts": [
             {name: getattr(queued, name) for name in fields} | {"problem": problem_of(loop, queued)}
             for queued in read_queue(loop)
@@ -122,7 +127,8 @@ def print_queue(loop: LoopFolder, out: Output) -> None:
     out.table(["#", "from", "sets", "why", "problem"], rows, right=(0,), flexible=(3, 2, 4))
     unattended = doing(loop)
     if unattended == "queue":
-        out.line("the queue is running")
+        live = ", ".join(map(str, live_numbers(loop)))
+        out.line(f"the queue is running{f': {live}' if live else ''}")
     elif unattended == "auto":
         out.advice(f"the queue waits because auto is running; stop auto: tui-loop stop {loop.name}")
     else:
@@ -167,16 +173,19 @@ def _refuse_strays(args: argparse.Namespace) -> None:
         "--why": bool(args.why) and not (args.add or args.add_draft),
         "--detach": args.detach and not args.run,
         "--allow-code": args.allow_code and not args.run,
+        "--parallel": args.parallel != ONE and not args.run,
     }
     for name, is_stray in stray.items():
         if is_stray:
-            goes_with = "--run" if name in ("--detach", "--allow-code") else "--add"
+            of_run = name in ("--detach", "--allow-code", "--parallel")
+            goes_with = "--run" if of_run else "--add"
             raise BadInput(f"{name} needs {goes_with}", f"tui-loop queue LOOP {goes_with}")
     if args.repeat < 1:
         raise BadInput(f"--repeat {args.repeat}: must be at least 1", "--repeat 3")
 
 
 def _run(loop: LoopFolder, args: argparse.Namespace, out: Output) -> int:
+    from tui_loop.cli.parallel_runs import slots_of
     from tui_loop.cli.queue_runner import QueueRunner, queue_words, require_queue_consent
     from tui_loop.cli.unattended_runs import start_in_background
     from tui_loop.engine.extras import require_train
@@ -187,10 +196,12 @@ def _run(loop: LoopFolder, args: argparse.Namespace, out: Output) -> int:
             f"tui-loop queue {loop.name} --add --set learning_rate=5e-5",
         )
     require_train("running the queue")
+    slots = slots_of(args.parallel)
     require_queue_consent(loop, allow=args.allow_code)
     if args.detach:
-        return start_in_background(loop, queue_words(loop, allow_code=args.allow_code), out)
-    runner = QueueRunner(loop, out, allow_code=args.allow_code)
+        words = queue_words(loop, allow_code=args.allow_code, parallel=args.parallel)
+        return start_in_background(loop, words, out)
+    runner = QueueRunner(loop, out, allow_code=args.allow_code, slots=slots)
     code = runner.run()
     if args.json:
         out.record(runner.record)

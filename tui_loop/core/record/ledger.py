@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record.exclusive import exclusive
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.reader import iterations_of
@@ -36,9 +37,10 @@ COLUMNS = (
 
 def write_ledger(loop: LoopFolder) -> None:
     """Writes the ledger, derived from the records."""
-    iterations = iterations_of(loop)
-    decisions = {each.number: _decision(loop, each.number) for each in iterations}
-    write_atomically(loop.ledger, ledger_text(iterations, decisions))
+    with exclusive(loop):  # of two runs that end at once, the slower one would miss the other
+        iterations = iterations_of(loop)
+        decisions = {each.number: _decision(loop, each.number) for each in iterations}
+        write_atomically(loop.ledger, ledger_text(iterations, decisions))
 
 
 def ledger_text(

@@ -124,7 +124,11 @@ def is_acknowledged(folder: IterationFolder, request: Request, seconds: float) -
     return False
 
 
+def live_numbers(loop: LoopFolder) -> list[int]:
+    """Returns the numbers of the loop's live runs."""
+    return [n for n in loop.numbers() if iteration_of(loop.iteration(n)).state in LIVE]
+
+
 def live_run_in(loop: LoopFolder) -> str:
-    """Returns `loop/N` of the loop's live run, "" without one."""
-    folders = (loop.iteration(number) for number in loop.numbers())
-    return next((str(each) for each in folders if iteration_of(each).state in LIVE), "")
+    """Returns `loop/N` of the loop's first live run, "" without one."""
+    return next((str(loop.iteration(number)) for number in live_numbers(loop)), "")

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from tui_loop.core.compare.comparison import Comparer, Comparison
 from tui_loop.core.diagnosis.findings import Diagnosis
 from tui_loop.core.errors import RunStopped, TuiLoopError
@@ -36,8 +38,22 @@ REFUSALS = 3
 FIRST = "nothing has been trained yet: the default settings are the starting point"
 
 
+class RunsEnd(msgspec.Struct, frozen=True):
+    """The end of the iterations of one plan.
+
+    `refusal`: why the gate refused them. `stopped`: why nothing should follow them.
+    """
+
+    numbers: tuple[int, ...]
+    refusal: ChecksFailed | None = None
+    stopped: str = ""
+
+
 class Runner(Protocol):
-    """Protocol of an object that creates and runs planned iterations."""
+    """Protocol of an object that creates planned iterations and runs some of them at once."""
+
+    def has_room(self) -> bool:
+        """Whether more iterations can start now; raises RunStopped where none will."""
 
     def create(self, plan: Plan) -> Sequence[int]:
         """Creates the next iteration, or replicates of it, and returns their numbers.
@@ -45,12 +61,60 @@ class Runner(Protocol):
         Raises TuiLoopError where it would certainly fail, and then creates nothing.
         """
 
+    def start(self, numbers: Sequence[int]) -> None:
+        """Starts created iterations."""
+
+    def ended(self) -> list[RunsEnd]:
+        """Waits a moment; returns what has ended since the last call."""
+
+
+class OneRunner(Protocol):
+    """Protocol of an object that runs one plan at a time, and is followed by a person."""
+
+    def create(self, plan: Plan) -> Sequence[int]:
+        """As in `Runner`."""
+
     def run(self, numbers: Sequence[int]) -> None:
-        """Runs created iterations to their end; raises RunStopped on a stop request."""
+        """Runs created iterations to their end; raises RunStopped, or ChecksFailed."""
+
+
+class InOrder:
+    """Makes a `Runner` of a `OneRunner`: each plan ends before the next begins."""
+
+    def __init__(self, runner: OneRunner) -> None:
+        self._runner = runner
+        self._ended: list[RunsEnd] = []
+
+    def has_room(self) -> bool:
+        return not self._ended
+
+    def create(self, plan: Plan) -> Sequence[int]:
+        return self._runner.create(plan)
+
+    def start(self, numbers: Sequence[int]) -> None:
+        refusal, stopped = None, ""
+        try:
+            self._runner.run(numbers)
+        except RunStopped as error:
+            stopped = error.message
+        except ChecksFailed as error:
+            refusal = error
+        self._ended.append(RunsEnd(tuple(numbers), refusal, stopped))
+
+    def ended(self) -> list[RunsEnd]:
+        found, self._ended = self._ended, []
+        return found
+
+
+class _Pending(msgspec.Struct, frozen=True):
+    """A plan whose iterations run, and when they started."""
+
+    plan: Plan
+    since: float
 
 
 class Autopilot:
-    """Runs the proposals of a source one after the other.
+    """Runs the proposals of a source, as many at once as the runner has room for.
 
     `diagnose` and `ready_reason` take the number of an iteration; the latter returns why it is
     ready, or "". `report` gets one line at a time, first `about`, a description of the source.
@@ -76,19 +140,27 @@ class Autopilot:
         self._bests: list[int | None] = []
         self._last_duration: float | None = None
         self._refusals = 0
+        self._pending: dict[tuple[int, ...], _Pending] = {}
+        self._has_no_idea = False
 
     def run(self) -> Outcome:
         """Runs iterations until there is a reason to stop; reports each decision and its result.
 
-        Adds a log of all steps to the notes of the last iteration.
+        What still runs then is waited for and judged, too. Adds a log of all steps to the notes of
+        the last iteration.
         """
         started = self._clock()
         if self._about:
             self._report(self._about)
         self._bests.append(self._best())
-        stop = None
-        while stop is None:
-            stop = self._reason_to_stop(self._clock() - started) or self._step()
+        stop = self._reason_to_stop(0.0)
+        while stop is None or self._pending:
+            if stop is None and not self._has_no_idea:
+                stop = self._begin()
+            for end in self._runner.ended():
+                stop = self._finish(end) or stop
+            if stop is None:
+                stop = self._reason_to_stop(self._clock() - started)
         best = self._history.best_runs
         outcome = Outcome(self._history.loop.name, tuple(self._steps), stop, best, self._about)
         self._report(stop.words)
@@ -103,35 +175,48 @@ class Autopilot:
         if best is not None and (reason := self._ready_reason(best)):
             return Stop("ready", reason)
         diagnosis = self._diagnosis(newest.number) if newest is not None and self._steps else None
+        count = len(self._steps) + len(self._pending)
         return by_plateau(self._bests, diagnosis) or by_budget(
-            self._limits, len(self._steps), elapsed, self._last_duration
+            self._limits, count, elapsed, self._last_duration
         )
 
-    def _step(self) -> Stop | None:
-        """Decides on, runs and judges one iteration; returns a reason to stop, if any."""
+    def _begin(self) -> Stop | None:
+        """Decides on the next plan and starts it, if there is room; returns a reason to stop.
+
+        While others run, nothing to try is no such reason: their results may suggest more.
+        """
         try:
+            if not self._runner.has_room():
+                return None
             chosen = self._choose()
         except RunStopped as error:
             return Stop("stopped", error.message)
         if isinstance(chosen, Stop):
-            return chosen
+            self._has_no_idea = bool(self._pending)
+            return None if self._pending else chosen
         plan, numbers = chosen
         self._report(
-            f"{len(self._steps) + 1} of {self._limits.iterations}: "
+            f"{len(self._steps) + len(self._pending) + 1} of {self._limits.iterations}: "
             f"{decision_text(plan, tuple(numbers))}"
         )
         if prediction := prediction_text(plan):
             self._report(prediction)
-        started, stop = self._clock(), None
-        try:
-            self._runner.run(numbers)
-        except RunStopped as error:
-            stop = Stop("stopped", error.message)
-        except ChecksFailed as error:
-            return self._refused(plan, error)
+        self._pending[tuple(numbers)] = _Pending(plan, self._clock())
+        self._history.pending.update(numbers)
+        self._runner.start(numbers)
+        return None
+
+    def _finish(self, end: RunsEnd) -> Stop | None:
+        """Judges what has ended; returns a reason to stop, if any."""
+        self._has_no_idea = False
+        pending = self._pending.pop(end.numbers)
+        self._history.pending.difference_update(end.numbers)
+        if end.refusal is not None:
+            return self._refused(pending.plan, end.refusal)
         self._refusals = 0
-        self._last_duration = self._clock() - started
-        return self._judge(plan, numbers) or stop
+        self._last_duration = self._clock() - pending.since
+        stop = self._judge(pending.plan, end.numbers)
+        return stop or (Stop("stopped", end.stopped) if end.stopped else None)
 
     def _refused(self, plan: Plan, error: ChecksFailed) -> Stop | None:
         """Notes that the gate refused a plan; returns a reason to stop after too many."""
@@ -168,6 +253,8 @@ class Autopilot:
 
     def _proposal(self) -> Proposal | None:
         if not self._history.trained:
+            if self._pending:  # all else starts from the first result
+                return None
             start = self._history.start
             return Proposal(start, FIRST)
         return self._source.propose(self._history)

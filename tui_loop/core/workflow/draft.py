@@ -20,6 +20,7 @@ from tui_loop.core.config.validation import ConfigError, read_config
 from tui_loop.core.data.row_versions import drop_index
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record import codec
+from tui_loop.core.record.exclusive import exclusive
 from tui_loop.core.record.files import read_small, write_atomically
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import iteration_of
@@ -223,14 +224,15 @@ def return_refused(
 def _drop_unused_indexes(loop: LoopFolder, digests: list[str | None]) -> None:
     """Removes those of the indexes of rows that no iteration names."""
     used = set[str | None]()
-    for number in loop.numbers():
-        try:
-            used |= {split.digest for split in loop.iteration(number).read_splits().values()}
-        except BadInput:
-            return  # an iteration that cannot be read may name any of them
-    for digest in digests:
-        if digest is not None and digest not in used:
-            drop_index(loop.path, digest)
+    with exclusive(loop):
+        for number in loop.numbers():
+            try:
+                used |= {split.digest for split in loop.iteration(number).read_splits().values()}
+            except BadInput:
+                return  # an iteration that cannot be read may name any of them
+        for digest in digests:
+            if digest is not None and digest not in used:
+                drop_index(loop.path, digest)
 
 
 def _message(folder: IterationFolder, is_first: bool) -> str:

@@ -12,6 +12,7 @@ from tui_loop.core.config.tables import changed_fields, flatten
 from tui_loop.core.data.loading import LoadedData
 from tui_loop.core.data.row_versions import rows_changed, write_index
 from tui_loop.core.errors import BadInput
+from tui_loop.core.record.exclusive import exclusive
 from tui_loop.core.record.fingerprint import fingerprint_of
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.new_folder import new_folder
@@ -131,9 +132,10 @@ def create_iterations(
     loop: LoopFolder, plans: list[Plan], data: LoadedData
 ) -> list[IterationFolder]:
     """Creates the folders of the next iterations, and the indexes of their rows."""
-    for rows in (data.train, data.eval):
-        write_index(loop.path, rows)
-    return [create_iteration(loop, plan, data.splits) for plan in plans]
+    with exclusive(loop):  # a run that is refused meanwhile removes unused indexes
+        for rows in (data.train, data.eval):
+            write_index(loop.path, rows)
+        return [create_iteration(loop, plan, data.splits) for plan in plans]
 
 
 def create_iteration(loop: LoopFolder, plan: Plan, splits: dict[str, Split]) -> IterationFolder:

@@ -8,7 +8,6 @@ folder shows which of the two steps came last.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from tui_loop.core.config.tables import Tables, merge, to_tables
 from tui_loop.core.config.validation import read_config
 from tui_loop.core.errors import BadInput, TuiLoopError
 from tui_loop.core.record import codec
+from tui_loop.core.record.exclusive import exclusive
 from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import title_of
@@ -174,7 +174,7 @@ def editing_queue(loop: LoopFolder) -> Iterator[list[QueuedDraft]]:
 
     Raises BadInput where it cannot be read, OSError where it cannot be written.
     """
-    with _exclusive(loop):
+    with exclusive(loop):
         before = read_queue(loop)
         queue = list(before)
         yield queue
@@ -205,7 +205,7 @@ def move(loop: LoopFolder, position: int, to: int) -> QueuedDraft:
 
 def clear(loop: LoopFolder) -> int:
     """Empties the queue, also an unreadable one; returns how many drafts it had."""
-    with _exclusive(loop):
+    with exclusive(loop):
         count = 0
         with suppress(BadInput):
             count = len(read_queue(loop))
@@ -246,18 +246,6 @@ def _write(loop: LoopFolder, queue: list[QueuedDraft]) -> None:
     check_regular(loop.queue)
     table = {"schema": SCHEMA, "drafts": [msgspec.to_builtins(each) for each in queue]}
     write_atomically(loop.queue, HEAD + codec.to_toml(codec.spell(without_secrets(table))))
-
-
-@contextmanager
-def _exclusive(loop: LoopFolder) -> Iterator[None]:
-    """Locks the loop's folder while the queue is read, changed and written."""
-    descriptor = os.open(loop.path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 _PROBLEM_LENGTH = 2000

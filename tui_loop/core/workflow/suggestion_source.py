@@ -68,12 +68,14 @@ class History:
     """The iterations that the autopilot takes into account.
 
     These are all of the loop, or with `start` that iteration and those that this autopilot has
-    `created` (their numbers, in order). `refuse` adds configs that cannot be run.
+    `created` (their numbers, in order). `pending`: those that it runs now, whose configs count as
+    tried. `refuse` adds configs that cannot be run.
     """
 
     def __init__(self, loop: LoopFolder, start: int | None = None) -> None:
         self.loop, self.start = loop, start
         self.created: list[int] = []
+        self.pending: set[int] = set()
         self.reader = LoopReader(loop)
         self._comparer = Comparer(self.reader)
         self._patterns = PatternsReader(LoopsFolder(loop.path.parent))
@@ -109,7 +111,11 @@ class History:
         (0,) for a config that was refused.
         """
         key = config_key(config)
-        found = tuple(each.number for each in self._all() if key_of(each) == key)
+        found = tuple(
+            each.number
+            for each in self.reader.iterations()
+            if (_has_trained(each) or each.number in self.pending) and key_of(each) == key
+        )
         return found or ((0,) if key in self._refused else ())
 
     def has_known_harm(self, config: Config, fields: Iterable[str]) -> bool:
@@ -120,11 +126,11 @@ class History:
         return self.start is None or each == self.start or each in self.created
 
     def _all(self) -> list[Iteration]:
-        return [
-            each
-            for each in self.reader.iterations()
-            if each.number > 0 and each.state in ("finished", "failed")
-        ]
+        return [each for each in self.reader.iterations() if _has_trained(each)]
+
+
+def _has_trained(iteration: Iteration) -> bool:
+    return iteration.number > 0 and iteration.state in ("finished", "failed")
 
 
 def key_of(iteration: Iteration) -> bytes | None:

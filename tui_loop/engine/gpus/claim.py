@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui_loop.core.commands import command
 from tui_loop.core.config.schema import Run
 from tui_loop.core.errors import BadInput
 from tui_loop.core.text.figures import counted, duration
@@ -126,11 +127,11 @@ def claim(request: GpuRequest, run: str, among: Sequence[Gpu] = ()) -> GpuClaim:
     BadInput for a request that these GPUs can never meet.
     """
     fixed = {gpu.uuid for gpu in among}
-    candidates = [gpu for gpu in _candidates(request) if not fixed or gpu.uuid in fixed]
+    suitable = [gpu for gpu in candidates(request) if not fixed or gpu.uuid in fixed]
     locks: list[GpuLock] = []
     claimed: list[Gpu] = []
     taken: list[Taken] = []
-    for gpu in candidates:
+    for gpu in suitable:
         if len(claimed) == request.count:
             break
         lock: GpuLock | None = None
@@ -189,12 +190,15 @@ def use_of(gpu: Gpu) -> str:
     return _memory_taken(gpu) or _owner(gpu)
 
 
-def _candidates(request: GpuRequest) -> list[Gpu]:
+def candidates(request: GpuRequest) -> list[Gpu]:
     """Returns the GPUs that may be claimed, in order of preference; raises BadInput."""
     every = list_gpus()
     share = share_of(every, original_environment())
     if request.entries:
-        return [_named(entry, every, share) for entry in dict.fromkeys(request.entries)]
+        found = [_named(entry, every, share) for entry in request.entries]
+        if len(set(found)) < len(found):
+            raise BadInput("run.gpus: names a GPU twice", "name each GPU once")
+        return found
     if request.count > len(share):
         raise BadInput(
             f"run.gpus: {request.count} GPUs are wanted, but {_share_text(every, share)}",
@@ -209,7 +213,7 @@ def _named(entry: str, every: Sequence[Gpu], share: Sequence[Gpu]) -> Gpu:
         known = ", ".join(str(gpu.index) for gpu in every) or "none"
         raise BadInput(
             f"run.gpus: this machine has no GPU {one_line(entry, NAME_CELLS)}",
-            f"choose from {known}; tui-loop doctor shows their UUIDs",
+            f"choose from {known}; {command('doctor')} shows their UUIDs",
         )
     if gpu not in share:
         raise BadInput(

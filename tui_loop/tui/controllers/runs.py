@@ -178,7 +178,7 @@ class RunsController:
         """Reports the runs that ended since the last snapshot, and a fault of a start."""
         if (fault := self._context.backend.take_fault()) is not None:
             self._context.notify_error(fault)
-        live = {snapshot.live.number} if snapshot.live else set[int]()
+        live = set(snapshot.live_numbers)
         for number in sorted(self._watched - live):
             iteration = snapshot.iteration(number)
             if iteration is not None and iteration.state == "finished" and is_bare(iteration):

@@ -21,7 +21,7 @@ from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.controllers.live_screen import LiveScreen
 from tui_loop.tui.screens.queue import Change, QueueScreen, QueueSnapshot
-from tui_loop.tui.screens.run_dialogs import AutoDialog
+from tui_loop.tui.screens.run_dialogs import AutoDialog, QueueDialog
 
 
 class QueueController:
@@ -118,21 +118,14 @@ class QueueController:
 
     async def _run_all(self, count: int) -> None:
         context = self._context
-        answer = await context.ask(
-            f"Run {counted(count, 'draft')}?",
-            [
-                [
-                    (
-                        "The drafts run one after another in the background. Every run is "
-                        "recorded.",
-                        "muted",
-                    )
-                ]
-            ],
-            [("r", "run all", "run"), ("c", "not yet", "")],
-        )
-        if answer:
-            context.notify(await context.in_thread(context.backend.run_queue, context.loop))
+        gpus = await context.in_thread(context.backend.gpu_words)
+        lines = [[("The drafts run in order in the background. Every run is recorded.", "muted")]]
+        if gpus:
+            lines.append([(f"This machine has {gpus}.", "muted")])
+        at_once = await context.wait_for(QueueDialog(lines, count))
+        if at_once:
+            run_queue = context.backend.run_queue
+            context.notify(await context.in_thread(run_queue, context.loop, at_once))
             context.bench.follow_unattended()
             self.refresh()
             context.bench.poll_now()
@@ -215,9 +208,8 @@ class AutopilotController:
         context.run(self._preview(dialog, start), "preview")
         budget = await context.wait_for(dialog)
         if budget is not None:
-            message = await context.in_thread(
-                context.backend.run_auto, context.loop, start, budget.iterations, budget.hours
-            )
+            run_auto, spent = context.backend.run_auto, (budget.iterations, budget.hours)
+            message = await context.in_thread(run_auto, context.loop, start, *spent, budget.at_once)
             context.notify(message)
             context.bench.follow_unattended()
             context.bench.poll_now()

@@ -345,8 +345,8 @@ class CompareScreen(Screen[None]):
             reasons = result.notices or ["without a metric no example passes or fails"]
             return [f"nothing to list: {reasons[0]}"]
         what = {
-            "fixed": f"failed in iteration {result.a} and passed in iteration {result.b}",
-            "broken": f"passed in iteration {result.a} and failed in iteration {result.b}",
+            "fixed": f"failed in iteration {result.a} and passed in {result.b}",
+            "broken": f"passed in iteration {result.a} and failed in {result.b}",
             "failing": "failed in both",
         }[name]
         return [f"None of the {result.compared:,} compared examples {what}."]

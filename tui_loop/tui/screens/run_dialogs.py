@@ -143,12 +143,47 @@ AHEAD = (
 LABEL = 14
 """Cells of the labels."""
 
+ONE = "1"
+AT_ONCE = "a number, or gpus for one run per GPU"
+
+
+def _at_once_input() -> TextInput:
+    return TextInput(ONE, placeholder=AT_ONCE, id="at-once")
+
+
+class QueueDialog(Dialog[str | None]):
+    """Returns how many runs of the queue may train at once, None for esc."""
+
+    LEAST_LINES = 3
+
+    def __init__(self, lines: list[list[Span]], count: int) -> None:
+        keys = "enter runs them · {app.back} goes back"
+        super().__init__(f"Run {counted(count, 'draft')}?", keys, lines, is_wide=True)
+        self._ahead = lines
+        self.at_once = _at_once_input()
+
+    def compose_below(self) -> ComposeResult:
+        yield labelled("runs at once", self.at_once, width=LABEL)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.at_once.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        text = self.at_once.value.strip()
+        if problem := _at_once_problem(text):
+            self.show_lines([*self._ahead, [("✗ ", "bad"), (problem, "bad")]])
+        else:
+            self.dismiss(text)
+
 
 class Budget(msgspec.Struct, frozen=True):
-    """What auto may spend; `hours` None for no limit."""
+    """What auto may spend; `hours` None for no limit. `at_once`: how many runs train at once."""
 
     iterations: int
     hours: float | None = None
+    at_once: str = ONE
 
 
 class AutoDialog(Dialog[Budget | None]):
@@ -166,10 +201,12 @@ class AutoDialog(Dialog[Budget | None]):
         super().__init__(title, keys, self._preview, is_wide=True)
         self.iterations = TextInput(str(ITERATIONS), id="auto-iterations")
         self.hours = TextInput("", placeholder="no limit", id="auto-hours")
+        self.at_once = _at_once_input()
 
     def compose_below(self) -> ComposeResult:
         yield labelled("iterations", self.iterations, width=LABEL)
         yield labelled("hours at most", self.hours, width=LABEL)
+        yield labelled("runs at once", self.at_once, width=LABEL)
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -188,7 +225,8 @@ class AutoDialog(Dialog[Budget | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        budget, problem = _budget(self.iterations.value.strip(), self.hours.value.strip())
+        fields = (self.iterations, self.hours, self.at_once)
+        budget, problem = _budget(*(field.value.strip() for field in fields))
         if problem:
             self._fill(problem)
         elif budget is not None and self._is_possible:
@@ -204,16 +242,25 @@ class AutoDialog(Dialog[Budget | None]):
         return [*lines, [("✗ ", "bad"), (problem, "bad")]] if problem else lines
 
 
-def _budget(iterations: str, hours: str) -> tuple[Budget | None, str]:
+def _at_once_problem(text: str) -> str:
+    """Returns what is wrong with a typed number of runs at once, "" for nothing."""
+    if text == "gpus" or re.fullmatch(r"0*[1-9]\d{0,2}", text, re.ASCII):
+        return ""
+    return f"runs at once: enter {AT_ONCE}"
+
+
+def _budget(iterations: str, hours: str, at_once: str) -> tuple[Budget | None, str]:
     """Returns the budget that was typed, or None and the problem with it."""
+    if problem := _at_once_problem(at_once):
+        return None, problem
     if not re.fullmatch(r"0*[1-9]\d{0,5}", iterations, re.ASCII):
         return None, "iterations: enter a whole number of at least 1"
     if not hours:
-        return Budget(int(iterations)), ""
+        return Budget(int(iterations), at_once=at_once), ""
     try:
         limit = float(hours) if hours.isascii() else math.nan
     except ValueError:
         limit = math.nan
     if not (math.isfinite(limit) and limit > 0):
         return None, "hours: enter a number above 0, or nothing for no limit"
-    return Budget(int(iterations), limit), ""
+    return Budget(int(iterations), limit, at_once), ""

@@ -88,6 +88,8 @@ def run_parts(snapshot: LoopSnapshot, now: float) -> list[HeaderPart]:
     state = run_state(view)
     style = "accent" if view.state == "running" and view.silent_s is None else "warn"
     parts = [HeaderPart(f"▶ {view.number} {state}{_progress(run)}", style, 0)]
+    if others := len(snapshot.live_numbers) - 1:
+        parts.append(HeaderPart(f"+{others} live", "accent", 2))
     if snapshot.unattended:
         parts.insert(0, HeaderPart(snapshot.unattended, "strong", 2))
     if view.trouble:

@@ -319,26 +319,14 @@ class Workbench(Frame):
         if snapshot.draft is not state.draft:
             snapshot = msgspec.structs.replace(snapshot, draft=state.draft)
         self.query_one(IterationsPane).show(snapshot, state.marked, state.selected)
-        self._soon(self._show_config)
+        self.query_one(ConfigPane).show(snapshot, self.context.iteration, state.draft)
+        self.query_one(FailuresPane).show(snapshot)
+        self.query_one(LogPane).show(snapshot)
+        self._soon(self._show_chart)
         hosted, width = self.backend.hosted(), self.size.width
         status = status_line(snapshot, time.time(), hosted, width=width)
         self.query_one("#status", Bar).show(*status)
         self.lay_out()
-
-    def _show_config(self) -> None:
-        if self.snapshot is not None and not self.context.is_leaving():
-            self.query_one(ConfigPane).show(self.snapshot, self.context.iteration, self.state.draft)
-            self._soon(self._show_failures)
-
-    def _show_failures(self) -> None:
-        if self.snapshot is not None and not self.context.is_leaving():
-            self.query_one(FailuresPane).show(self.snapshot)
-            self._soon(self._show_log)
-
-    def _show_log(self) -> None:
-        if self.snapshot is not None and not self.context.is_leaving():
-            self.query_one(LogPane).show(self.snapshot)
-            self._soon(self._show_chart)
 
     def _show_chart(self) -> None:
         """Shows the curves, whose drawing takes as long as that of all other panes."""
