@@ -184,7 +184,7 @@ def test_a_reading_that_hangs_does_not_hold_up_the_end_and_writes_nothing_after_
     assert not thread.is_alive()
     events = Follower(folder.journal).read_all()
     assert isinstance(events[-1], RunEnded)
-    assert notes(folder) == ["system metrics ended early: a reading did not return"]
+    assert notes(folder) == ["system metrics ended early: a hardware query hung"]
 
 
 @pytest.mark.usefixtures("quick")

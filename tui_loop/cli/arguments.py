@@ -69,6 +69,22 @@ def add_detach(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_job(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--job", action="store_true", help="submit the run as a SLURM job and return at once"
+    )
+    add_sbatch(parser, "--job")
+
+
+def add_sbatch(parser: argparse.ArgumentParser, goes_with: str) -> None:
+    parser.add_argument(
+        "--sbatch",
+        default="",
+        metavar="OPTIONS",
+        help=f"with {goes_with}: options of sbatch, e.g. '--gres=gpu:2 --time=4:00:00'",
+    )
+
+
 ONE = "1"
 """One run at a time, as a value of `--parallel`."""
 

@@ -129,7 +129,7 @@ class AppBackend(AppRuns):
         with _os_errors_as_bad_input():
             words = queue_words(loop, allow_code=self._allow_code, parallel=at_once)
             process = launch_in_background(loop, words)
-        return f"the queue runs in the background (process {process.pid}); log: {loop.output}"
+        return f"the queue is running in the background (process {process.pid}); log: {loop.output}"
 
     def auto_preview(self, loop: LoopFolder, start: int | None) -> list[str]:
         """Says what `auto` would do first, a sentence each; raises TuiLoopError."""
@@ -165,7 +165,7 @@ class AppBackend(AppRuns):
         )
         with _os_errors_as_bad_input():
             process = launch_in_background(loop, request.words(loop))
-        return f"auto runs in the background (process {process.pid}); log: {loop.output}"
+        return f"auto is running in the background (process {process.pid}); log: {loop.output}"
 
     def metrics(self) -> list[str]:
         """Returns the names of the metrics, `none` last."""

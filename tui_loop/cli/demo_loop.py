@@ -76,7 +76,7 @@ def create_new_loop(folder: Path, model: str) -> LoopFolder:
     return loops.create(
         name,
         LoopSettings(
-            goal="tell what a customer wants from a short message",
+            goal="tell from a short message what a customer wants",
             metric="label",
             defaults={
                 "model": {"id": model},

@@ -58,7 +58,8 @@ def print_example(
 ) -> None:
     """Prints one example; its reasoning is one line, unless `unfolds`."""
     example = detail.example
-    against = f", {detail.shift} against {detail.against}" if detail.shift else ""
+    shift = detail.shift.replace("-", " ")
+    against = f", {shift} vs iteration {detail.against}" if shift else ""
     out.line(
         f"{folder}  {example.id}  line {example.source_line}  {detail.outcome}{against}  "
         f"loss {figures.loss(example.loss)}"

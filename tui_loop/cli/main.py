@@ -98,9 +98,20 @@ def _open_closed_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)
 
 
+def _with_joined_options(words: list[str]) -> list[str]:
+    """Joins `--sbatch` and its value: argparse takes one that begins with a dash for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] == "--sbatch":
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def _main(arguments: Sequence[str] | None) -> int:
     treat_user_signals_as_termination()
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = _with_joined_options(list(sys.argv[1:] if arguments is None else arguments))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=plain_ascii.HANDLER)

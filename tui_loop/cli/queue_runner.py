@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli.arguments import ONE
+from tui_loop.cli.jobs import submitted
 from tui_loop.cli.output import Output
 from tui_loop.cli.parallel_runs import Ended, ParallelRuns, has_free_gpus
 from tui_loop.cli.run_process import create_runs
@@ -25,6 +26,7 @@ from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.iteration import as_json
 from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import Iteration
+from tui_loop.core.slurm.settings import SlurmSettings
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import brief, counted
 from tui_loop.core.workflow.plan import recorded_plan
@@ -151,6 +153,16 @@ class QueueRunner:
         for iteration in reported:
             self._out.note(f"{self._loop.name}/{iteration.number} {_end_text(iteration)}")
 
+    def submit(self, settings: SlurmSettings) -> dict[int, str]:
+        """Submits every draft as a job; returns the jobs by iteration."""
+        jobs: dict[int, str] = {}
+        with unattended_session(self._loop):
+            recover(self._loop)
+            while (queued := next_waiting(self._loop)) is not None:
+                if folders := self._create(queued, is_here=False):
+                    jobs |= submitted(self._loop, folders, settings, self._out)
+        return jobs
+
     @property
     def record(self) -> dict[str, Any]:
         """Returns the results as JSON types."""
@@ -181,14 +193,16 @@ class QueueRunner:
         all_finished = all(iteration.state == "finished" for iteration in self.ended)
         return 0 if all_finished and not self.refused else 1
 
-    def _create(self, queued: QueuedDraft) -> list[IterationFolder]:
+    def _create(self, queued: QueuedDraft, *, is_here: bool = True) -> list[IterationFolder]:
         """Turns a draft into an iteration and dequeues it; returns [] where it is refused."""
         marked = mark(self._loop, queued)
         if marked is None:  # removed or edited meanwhile
             return []
         try:
             plan = plan_of_queued(self._loop, queued)
-            folders = create_runs(self._loop, plan, self._out, allow_code=self._allow_code)
+            folders = create_runs(
+                self._loop, plan, self._out, allow_code=self._allow_code, is_here=is_here
+            )
         except (TuiLoopError, OSError) as error:
             problem = error.message if isinstance(error, TuiLoopError) else str(error)
             set_problem(self._loop, marked, problem)

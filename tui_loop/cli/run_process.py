@@ -42,18 +42,21 @@ def create_runs(
     repeat: int | None = None,
     allow_code: bool = False,
     is_attended: bool = False,
+    is_here: bool = True,
 ) -> list[IterationFolder]:
     """Prints warnings, then creates and returns the folders of the runs, in order.
 
     Raises TuiLoopError for everything that can be refused, before anything is created. With
     `is_attended` that includes a copy of the parent, and other live runs are only noted: the queue
-    and `auto` wait for these instead.
+    and `auto` wait for these instead. `is_here`: they will run on this machine, and not as jobs.
     """
-    start = check_start(loop, plan, repeat=repeat, allow_code=allow_code, poll=ReadingNotes(out))
+    start = check_start(
+        loop, plan, repeat=repeat, allow_code=allow_code, poll=ReadingNotes(out), is_here=is_here
+    )
     if is_attended:
         if not start.plans[0].changes and plan.parent:
             _refuse_copy(loop, plan.parent)
-        if notice := shared_machine_notice(loop):
+        if is_here and (notice := shared_machine_notice(loop)):
             out.note(notice)
     if start.code_notice:
         out.note(start.code_notice)

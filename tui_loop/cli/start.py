@@ -71,14 +71,16 @@ def check_start(
     repeat: int | None = None,
     allow_code: bool = False,
     poll: ReadProgress = no_progress,
+    is_here: bool = True,
 ) -> Start:
     """Returns the plan with its data; raises TuiLoopError for a run that would certainly fail.
 
     `repeat`: the number of runs of this plan, each under a seed that its config has not had yet.
+    `is_here`: it will run on this machine, whose devices are checked.
     """
     refuse_closed(loop)
     restore_ends(loop)
-    data = check_config(loop, plan.config, allow_code=allow_code, poll=poll)
+    data = check_config(loop, plan.config, allow_code=allow_code, poll=poll, is_here=is_here)
     plan = with_data_changes(loop, plan, data)
     plans = replicates(loop, plan, repeat) if repeat is not None else [plan]
     base_first = base_is_needed(loop, plan.config, data, _weights(loop, plan))
@@ -114,7 +116,7 @@ def create(loop: LoopFolder, start: Start) -> list[IterationFolder]:
 
 
 def required_checks(
-    loop: LoopFolder, config: Config, labels: list[str], allow_code: bool
+    loop: LoopFolder, config: Config, labels: list[str], allow_code: bool, *, is_here: bool = True
 ) -> list[Callable[[], object]]:
     """Returns checks; each raises TuiLoopError where a run of `config` would certainly fail.
 
@@ -124,13 +126,18 @@ def required_checks(
         lambda: refuse_secrets(config),
         lambda: _check_code(config, loop, labels, allow_code),
         lambda: _check_model(config, loop),
-        lambda: _check_device(config),
+        *([lambda: _check_device(config)] if is_here else []),
         lambda: _check_init_adapter(loop, config),
     ]
 
 
 def check_config(
-    loop: LoopFolder, config: Config, *, allow_code: bool, poll: ReadProgress = no_progress
+    loop: LoopFolder,
+    config: Config,
+    *,
+    allow_code: bool,
+    poll: ReadProgress = no_progress,
+    is_here: bool = True,
 ) -> LoadedData:
     """Returns the config's data; raises BadInput for whatever would certainly fail."""
     from tui_loop.engine.sources import read_source
@@ -138,7 +145,7 @@ def check_config(
     refuse_secrets(config)
     data = load_usable(config, loop.root, read_source, poll=poll)
     faults: list[TuiLoopError] = []
-    for check in required_checks(loop, config, data.labels, allow_code):
+    for check in required_checks(loop, config, data.labels, allow_code, is_here=is_here):
         try:
             check()
         except (NeedsConsent, NeedsExtra):
@@ -224,7 +231,9 @@ class Resume(msgspec.Struct, frozen=True):
         return [*base, self.folder]
 
 
-def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume:
+def check_resume(
+    folder: IterationFolder, *, allow_code: bool = False, is_here: bool = True
+) -> Resume:
     """Returns where the run continues and what to note; raises BadInput where it must not.
 
     The data must not have changed: otherwise the losses before and after would not belong to one
@@ -249,7 +258,7 @@ def check_resume(folder: IterationFolder, *, allow_code: bool = False) -> Resume
     config = folder.read_config()
     resumption = next_resumption(folder, read_run(folder))
     _check_base(folder, config, resumption)
-    data = check_config(loop, config, allow_code=allow_code)
+    data = check_config(loop, config, allow_code=allow_code, is_here=is_here)
     recorded = folder.read_splits()
     for name, split in data.splits.items():
         if name in recorded and recorded[name].sha256 != split.sha256:

@@ -109,6 +109,7 @@ class Attempts:
                 device=self._config.run.device,
                 runner=self._runner,
                 gpus=self._gpus,
+                job=os.environ.get("SLURM_JOB_ID"),
             )
         )
 

@@ -26,7 +26,10 @@ from tui_loop.core.preflight.data_checks import check_metric
 from tui_loop.core.preflight.setting_checks import check_settings
 from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.reader import iteration_of, read_run
+from tui_loop.core.record.requests import ended_by_termination
 from tui_loop.core.record.structs import EndState
+from tui_loop.core.slurm.script import SAVED
 from tui_loop.core.workflow.draft import return_refused, return_unstarted
 from tui_loop.core.workflow.plan import create_base_for
 from tui_loop.engine.before_run import BeforeRun
@@ -43,15 +46,26 @@ class HostedRuns:
     """The runs of some iterations, in order; the first may be the base, which need not exist yet.
 
     `refusal`: the errors of the gate, [] where it passed. `current`: the iteration that runs.
-    All of them use the GPUs that are claimed for the first.
+    All of them use the GPUs that are claimed for the first. `is_saved`: a termination ended them,
+    so they can continue later.
     `gave_up` and `has_device_fault` are as in `RunHost`.
     """
 
     def __init__(
-        self, folders: Sequence[IterationFolder], *, runner: str, from_draft: bool = False
+        self,
+        folders: Sequence[IterationFolder],
+        *,
+        runner: str,
+        from_draft: bool = False,
+        is_job: bool = False,
     ) -> None:
-        """`from_draft`: a refused iteration becomes the loop's draft again."""
+        """`from_draft`: a refused iteration becomes the loop's draft again.
+
+        `is_job`: where a termination comes before a run has started, it stays queued for the next
+        start of the job.
+        """
         self._folders, self._runner, self._from_draft = list(folders), runner, from_draft
+        self._is_job = is_job
         self._host: RunHost | None = None
         self._terminated = threading.Event()
         self.current = next((each for each in folders if each.number > 0), folders[0])
@@ -76,10 +90,16 @@ class HostedRuns:
             self._read = self._host = None  # the app outlives the run, and rows may be gigabytes
             if self._claim is not None:
                 self._claim.release()
-            if self.refusal:
+            if self._is_job and self._terminated.is_set():
+                pass
+            elif self.refusal:
                 return_refused(self._folders, self._refused, as_draft=self._from_draft)
             else:
                 return_unstarted(self._folders)
+
+    @property
+    def is_saved(self) -> bool:
+        return self._terminated.is_set() and not self.refusal
 
     def _run(self) -> EndState:
         try:
@@ -207,6 +227,22 @@ def _check(
     return [*check_settings(config), *check_metric(config, data), *built]
 
 
+def folders_of_job(folder: IterationFolder) -> tuple[list[IterationFolder], int]:
+    """Returns what a job that starts, perhaps again, has to run; nothing and its exit code for one
+    that has ended for good.
+
+    The base comes first where it has not been measured: an earlier job may have done that.
+    """
+    run = read_run(folder)
+    is_again = run.started is not None and run.started.job == os.environ.get("SLURM_JOB_ID")
+    if is_again and run.ended is not None and not ended_by_termination(run):
+        return [], EXIT_CODES[run.ended.state]
+    base = folder.loop.iteration(0)
+    state = iteration_of(base).state if base.path.exists() else "queued"
+    needs_base = folder.read_config().evaluation.base and state not in ("finished", "unreadable")
+    return ([base, folder] if needs_base else [folder]), 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Hosts the runs of some iterations of a loop in order; returns the exit code.
 
@@ -217,11 +253,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("numbers", type=int, nargs="+")
     parser.add_argument("--from-draft", action="store_true")
     parser.add_argument("--report", type=int)
+    parser.add_argument("--job", action="store_true")
     args = parser.parse_args(arguments)
     loop = LoopFolder(args.loop)
     # The base may not exist yet: it is created once the gate has passed.
     folders = [loop.existing(each) if each else loop.iteration(0) for each in args.numbers]
-    runs = HostedRuns(folders, runner="process", from_draft=args.from_draft)
+    if args.job:
+        folders, code = folders_of_job(folders[-1])
+        if not folders:
+            return code
+    runs = HostedRuns(
+        folders,
+        runner="job" if args.job else "process",
+        from_draft=args.from_draft or args.job,
+        is_job=args.job,
+    )
     signal.signal(signal.SIGTERM, lambda *_: runs.terminate())
     treat_user_signals_as_termination()
     # A run outlives its terminal. The command that follows it turns an interrupt into a request.
@@ -229,6 +275,8 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     state = runs.run()
     code = BadInput.exit_code if runs.refusal else EXIT_CODES[state]
+    if args.job and state == "stopped" and runs.is_saved:
+        code = SAVED
     if runs.refusal and args.report is not None:
         os.write(args.report, msgspec.json.encode(runs.refusal))
     if runs.gave_up:  # a normal exit could wait for the abandoned worker

@@ -21,7 +21,7 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.reader import read_run
-from tui_loop.core.record.requests import Request, RequestReader, request_ids
+from tui_loop.core.record.requests import TERMINATION, Request, RequestReader, request_ids
 from tui_loop.core.record.results import Results
 from tui_loop.core.record.structs import EndState
 from tui_loop.core.text.secrets import redact_file
@@ -183,7 +183,7 @@ class RunHost:
 
     def _stop(self) -> None:
         self.control.submit(
-            Request("termination", 0, "stop", save=True, evaluate=False, by="termination")
+            Request(TERMINATION, 0, "stop", save=True, evaluate=False, by="termination")
         )
 
 

@@ -63,7 +63,7 @@ class SystemSampler:
         self._ending.set()
         self._thread.join(END_SECONDS)
         if self._thread.is_alive():
-            self._note("system metrics ended early: a reading did not return")
+            self._note("system metrics ended early: a hardware query hung")
         with self._lock:
             self._is_over = True
 

@@ -29,7 +29,7 @@ STARTED = RunStarted(loop="a", iteration=1, attempt=1, pid=1, host="h")
     ("event", "kind", "keys"),
     [
         (STARTED, "run_started", "schema loop iteration attempt from_step pid host versions "
-                                 "device runner gpus"),
+                                 "device runner gpus job"),
         (PhaseStarted(name="training"), "phase", "name"),
         (Progressed(phase="training", done=1), "progress", "phase done total"),
         (MetricsLogged(step=1, epoch=0.1, values={}), "metrics", "step epoch values"),

@@ -49,7 +49,7 @@ def test_a_gpu_is_given_once_and_again_after_its_release(gpus: FakeGpus) -> None
     assert uuids(claim(ANY, "support/2")) == ["GPU-0"]
     text = refused.value.message
     assert "no GPU is free: GPU 0: run support/1 of " in text
-    assert f"(process {os.getpid()}, since 0s)" in text
+    assert f"(process {os.getpid()}, for 0s)" in text
     assert "run.gpu_wait" in refused.value.hint
 
 

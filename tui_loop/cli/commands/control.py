@@ -25,6 +25,7 @@ from tui_loop.core.record.requests import (
 )
 from tui_loop.core.record.state import RunState
 from tui_loop.core.record.structs import LIVE
+from tui_loop.core.slurm.jobs import cancel_waiting, jobs_of
 from tui_loop.core.text import figures
 from tui_loop.core.workflow.unattended import end, is_unattended
 
@@ -93,8 +94,27 @@ def run(name: RequestName, args: argparse.Namespace, out: Output) -> int:
         if number is None and is_unattended(loop) and not live_run_in(loop):
             out.line(f"{loop.name}: no run is live; the background process {end(loop)} will end")
             return 0
+        cancelled = _cancel_waiting(args, out)
+        if cancelled and not _live_in(args):
+            return 0
         return _request(args, out, name, save=not args.no_save, evaluate=args.evaluate)
     return _request(args, out, name)
+
+
+def _cancel_waiting(args: argparse.Namespace, out: Output) -> bool:
+    """Cancels the named jobs that wait in SLURM's queue; returns whether there was one."""
+    loop, number = loop_of_args(args)
+    jobs = [
+        job
+        for job in jobs_of([loop]).values()
+        if job.is_waiting and number in (None, job.folder.number)
+    ]
+    for job in jobs:
+        messages = cancel_waiting(job)
+        out.line(f"{job.folder}: job {job.record.id} was cancelled")
+        for text in messages:
+            out.note(out.spelled_out(text))
+    return bool(jobs)
 
 
 def _request(
@@ -127,13 +147,18 @@ def _request(
 
 def _live_runs(args: argparse.Namespace) -> list[IterationFolder]:
     """Returns the live runs of the named loop or iteration; raises BadInput where none is live."""
-    loop, number = loop_of_args(args)
-    numbers = loop.numbers() if number is None else [loop.existing(number).number]
-    folders = [loop.iteration(each) for each in numbers]
-    live = [folder for folder in folders if iteration_of(folder).state in LIVE]
+    loop, _ = loop_of_args(args)
+    live = _live_in(args)
     if not live:
         raise BadInput(f"{args.target}: nothing is running", f"tui-loop status {loop.name}")
     return live
+
+
+def _live_in(args: argparse.Namespace) -> list[IterationFolder]:
+    loop, number = loop_of_args(args)
+    numbers = loop.numbers() if number is None else [loop.existing(number).number]
+    folders = [loop.iteration(each) for each in numbers]
+    return [folder for folder in folders if iteration_of(folder).state in LIVE]
 
 
 def _wait(folder: IterationFolder, request: Request, before: RunState, out: Output) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ from tui_loop.core.record.lock import trouble_of
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.structs import LIVE, RESUMABLE, Iteration
+from tui_loop.core.slurm.commands import ENDED
+from tui_loop.core.slurm.jobs import Job, jobs_of, settle
 from tui_loop.core.text import figures
 from tui_loop.core.text.figures import loss, percent
 from tui_loop.core.text.untrusted import one_line
@@ -97,7 +100,11 @@ def _add_status(parser: argparse.ArgumentParser) -> None:
 def _run_status(args: argparse.Namespace, out: Output) -> int:
     folder = LoopsFolder(args.loops)
     loops = (folder.loop(args.loop),) if args.loop else opened_loops(folder, out)
-    runs = {loop.name: _runs(loop, out) for loop in loops}
+    jobs = jobs_of(loops)
+    for loop in loops:
+        for text in settle(loop, jobs):
+            out.note(out.spelled_out(text))
+    runs = {loop.name: _runs(loop, jobs, out) for loop in loops}
     if args.json:
         records = [record for each in runs.values() for record in each]
         out.record({"runs": records, "queues": [each for each in map(queue_status, loops) if each]})
@@ -115,16 +122,27 @@ def _run_status(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def _runs(loop: LoopFolder, out: Output) -> list[dict[str, Any]]:
-    """Returns records of a loop's live runs, or of its newest iteration where none is live."""
+def _runs(loop: LoopFolder, jobs: Mapping[str, Job], out: Output) -> list[dict[str, Any]]:
+    """Returns records of a loop's live runs and waiting jobs.
+
+    Where there is none, of its newest iteration.
+    """
     closed = _closed(loop, out)
     numbers = loop.numbers()
     iterations = [iteration_of(loop.iteration(number)) for number in numbers]
-    live = [each for each in iterations if each.state in LIVE]
-    return [_run_record(loop, each, closed) for each in (live or iterations[-1:])]
+    of_job = {each.number: jobs.get(f"{loop.name}/{each.number}") for each in iterations}
+    live = [
+        each
+        for each in iterations
+        if each.state in LIVE or ((job := of_job[each.number]) is not None and not job.has_ended)
+    ]
+    shown = live or iterations[-1:]
+    return [_run_record(loop, each, of_job[each.number], closed) for each in shown]
 
 
-def _run_record(loop: LoopFolder, iteration: Iteration, closed: str | None) -> dict[str, Any]:
+def _run_record(
+    loop: LoopFolder, iteration: Iteration, job: Job | None, closed: str | None
+) -> dict[str, Any]:
     number, silent_s = iteration.number, iteration.silence
     record: dict[str, Any] = {
         "loop": loop.name,
@@ -141,6 +159,7 @@ def _run_record(loop: LoopFolder, iteration: Iteration, closed: str | None) -> d
         "closed": closed,
         "gpus": [],
         "waits_for": None,
+        "job": _job_record(job) if job is not None else None,
     }
     if iteration.state not in LIVE:
         return record
@@ -160,6 +179,15 @@ def _run_record(loop: LoopFolder, iteration: Iteration, closed: str | None) -> d
     }
 
 
+def _job_record(job: Job) -> dict[str, Any]:
+    """Returns what SLURM shows of a job; `state` is None where it shows nothing."""
+    fields = msgspec.to_builtins(job.state) if job.state is not None else {}
+    state = fields.pop("name", None)
+    return {"id": job.record.id, "state": state, "words": job.words} | {
+        name: fields.get(name) or None for name in ("reason", "start", "left", "node")
+    }
+
+
 def _closed(loop: LoopFolder, out: Output) -> str | None:
     """Returns how the loop was closed, if it was; reports an unreadable loop.toml on stderr."""
     try:
@@ -168,6 +196,11 @@ def _closed(loop: LoopFolder, out: Output) -> str | None:
         out.note(f"{loop.name} cannot be read: {error.message}")
         return None
     return closed_words(closed) if closed is not None else None
+
+
+def _has_job(record: dict[str, Any]) -> bool:
+    job = record["job"]
+    return job is not None and job["state"] is not None and job["state"] not in ENDED
 
 
 def _line(record: dict[str, Any]) -> str:
@@ -183,13 +216,15 @@ def _line(record: dict[str, Any]) -> str:
         parts.append(f"loss {figures.loss(record['loss'])}")
     if record["seconds_left"] is not None:
         parts.append(f"eta {figures.duration(record['seconds_left'])}")
+    if record["job"]:
+        parts.append(record["job"]["words"])
     if record["gpus"]:
         parts.append(gpu_names([gpu["index"] for gpu in record["gpus"]]))
     if record["trouble"]:
         parts.append(record["trouble"])
     if record["closed"]:
         parts.append(f"({record['closed']})")
-    elif record["state"] in (*RESUMABLE, "queued"):
+    elif record["state"] in (*RESUMABLE, "queued") and not _has_job(record):
         parts.append(f"resume with tui-loop resume {record['loop']}/{record['iteration']}")
     return "  ".join(parts)
 

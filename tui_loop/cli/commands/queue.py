@@ -11,6 +11,7 @@ from tui_loop.cli.arguments import (
     add_detach,
     add_json,
     add_parallel,
+    add_sbatch,
     add_settings,
     existing_draft,
 )
@@ -72,6 +73,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="with --add: add K drafts that differ only in the seed (default: 1)",
     )
     add_parallel(parser)
+    parser.add_argument(
+        "--jobs", action="store_true", help="with --run: submit all drafts as SLURM jobs"
+    )
+    add_sbatch(parser, "--jobs")
     add_detach(parser)
     add_allow_code(parser)
     add_json(parser)
@@ -174,10 +179,12 @@ def _refuse_strays(args: argparse.Namespace) -> None:
         "--detach": args.detach and not args.run,
         "--allow-code": args.allow_code and not args.run,
         "--parallel": args.parallel != ONE and not args.run,
+        "--jobs": args.jobs and not args.run,
+        "--sbatch": bool(args.sbatch) and not args.run,
     }
     for name, is_stray in stray.items():
         if is_stray:
-            of_run = name in ("--detach", "--allow-code", "--parallel")
+            of_run = name in ("--detach", "--allow-code", "--parallel", "--jobs", "--sbatch")
             goes_with = "--run" if of_run else "--add"
             raise BadInput(f"{name} needs {goes_with}", f"tui-loop queue LOOP {goes_with}")
     if args.repeat < 1:
@@ -185,9 +192,11 @@ def _refuse_strays(args: argparse.Namespace) -> None:
 
 
 def _run(loop: LoopFolder, args: argparse.Namespace, out: Output) -> int:
+    from tui_loop.cli.jobs import job_settings, print_jobs
     from tui_loop.cli.parallel_runs import slots_of
     from tui_loop.cli.queue_runner import QueueRunner, queue_words, require_queue_consent
     from tui_loop.cli.unattended_runs import start_in_background
+    from tui_loop.core.slurm.inside import refuse_in_job
     from tui_loop.engine.extras import require_train
 
     if not read_queue(loop):
@@ -196,6 +205,21 @@ def _run(loop: LoopFolder, args: argparse.Namespace, out: Output) -> int:
             f"tui-loop queue {loop.name} --add --set learning_rate=5e-5",
         )
     require_train("running the queue")
+    refuse_in_job(detach=args.detach)
+    if args.sbatch and not args.jobs:
+        raise BadInput("--sbatch needs --jobs", f"tui-loop queue {loop.name} --run --jobs")
+    if args.jobs:
+        if args.detach or args.parallel != ONE:
+            raise BadInput(
+                "--jobs submits all drafts at once, so --detach and --parallel have no effect",
+                "leave them out",
+            )
+        settings = job_settings(loop, args.sbatch)
+        require_queue_consent(loop, allow=args.allow_code)
+        runner = QueueRunner(loop, out, allow_code=args.allow_code)
+        print_jobs(loop, runner.submit(settings), out)
+        runner.print_results()
+        return 1 if runner.refused else 0
     slots = slots_of(args.parallel)
     require_queue_consent(loop, allow=args.allow_code)
     if args.detach:

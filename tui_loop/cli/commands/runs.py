@@ -10,11 +10,13 @@ from tui_loop.cli.arguments import (
     Command,
     add_allow_code,
     add_detach,
+    add_job,
     add_json,
     add_next,
     draft_of_args,
     iteration_of_args,
 )
+from tui_loop.cli.jobs import job_settings, submit_runs
 from tui_loop.cli.output import Output
 from tui_loop.cli.run_process import create_runs, run_and_report
 from tui_loop.cli.start import check_resume
@@ -25,6 +27,7 @@ from tui_loop.core.diagnosis.findings import Suggestion
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
+from tui_loop.core.slurm.inside import refuse_in_job
 from tui_loop.core.workflow.draft import drop_draft, new_draft, plan_of
 from tui_loop.core.workflow.plan import Plan, plan_next, plan_with
 
@@ -47,6 +50,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="run this config K times, each with a new seed",
     )
     add_detach(parser)
+    add_job(parser)
     add_allow_code(parser)
     add_json(parser, "print the iterations as JSON")
 
@@ -68,13 +72,32 @@ def _run_run(args: argparse.Namespace, out: Output) -> int:
         plan = plan_with_suggestions(loop, args.parent, args.take, args.settings, args.why)
     else:
         plan = plan_next(loop, parent=args.parent, settings=args.settings, why=args.why)
+    refuse_in_job(detach=args.detach)
+    is_job = args.job or plan.config.run.runner == "job"
+    settings = job_settings(loop, args.sbatch) if is_job else None
+    _refuse_stray_options(args, is_job=is_job)
     require_train("run")  # after the errors that an installation would not fix
     folders = create_runs(
-        loop, plan, out, repeat=args.repeat, allow_code=args.allow_code, is_attended=True
+        loop,
+        plan,
+        out,
+        repeat=args.repeat,
+        allow_code=args.allow_code,
+        is_attended=True,
+        is_here=settings is None,
     )
     if args.draft:
         drop_draft(loop)
+    if settings is not None:
+        return submit_runs(loop, folders, settings, out)
     return run_and_report(loop, folders, out, detach=args.detach, from_draft=args.draft)
+
+
+def _refuse_stray_options(args: argparse.Namespace, *, is_job: bool) -> None:
+    if args.sbatch and not is_job:
+        raise BadInput("--sbatch needs --job", "tui-loop run LOOP --job --sbatch '--time=4:00:00'")
+    if args.detach and is_job:
+        raise BadInput("--detach has no effect on a job", "leave out --detach")
 
 
 def _draft_plan(loop: LoopFolder, args: argparse.Namespace) -> Plan:
@@ -129,16 +152,22 @@ def _numbered_suggestions(loop: LoopFolder, parent: int, numbers: list[int]) -> 
 def _add_resume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="LOOP/N")
     add_detach(parser)
+    add_job(parser)
     add_allow_code(parser)
     add_json(parser, "print the iteration as JSON")
 
 
 def _run_resume(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
-    resume = check_resume(folder, allow_code=args.allow_code)
+    refuse_in_job(detach=args.detach)
+    settings = job_settings(folder.loop, args.sbatch) if args.job else None
+    _refuse_stray_options(args, is_job=args.job)
+    resume = check_resume(folder, allow_code=args.allow_code, is_here=settings is None)
     out.note(f"{folder} continues from {resume.description}")
     for text in resume.notices:
         out.note(text)
+    if settings is not None:
+        return submit_runs(folder.loop, resume.folders, settings, out)
     return run_and_report(folder.loop, resume.folders, out, detach=args.detach, from_draft=True)
 
 

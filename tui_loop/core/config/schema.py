@@ -373,8 +373,8 @@ class Run(Group, frozen=True, kw_only=True):
     """The device of a run, and how it handles faults."""
 
     runner: Annotated[
-        Literal["thread", "process"],
-        about("How the app executes a run: as a thread of the app, or as a separate process."),
+        Literal["thread", "process", "job"],
+        about("Where a run executes: in the app itself, in a separate process, or as a SLURM job."),
     ] = "thread"
     device: Annotated[
         Literal["auto", "cpu", "cuda", "mps"],

@@ -140,7 +140,7 @@ def _known(key: str, term: str) -> str:
         return key
     close = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.75)
     if close:
-        raise BadInput(f"filter: {term}: no such term, did you mean {close[0]}:?", _help())
+        raise BadInput(f"filter: {term}: no such term, did you mean '{close[0]}:'?", _help())
     return ""
 
 

@@ -52,6 +52,7 @@ class RunStarted(Event, frozen=True, kw_only=True, gc=False, tag="run_started"):
     device: str | None = None
     runner: str = "process"
     gpus: tuple[UsedGpu, ...] = ()
+    job: str | None = None
     schema: int = 1
 
 

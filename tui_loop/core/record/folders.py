@@ -65,7 +65,8 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class LoopSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The content of `loop.toml`. `ready`: see `core.workflow.readiness`."""
+    """The content of `loop.toml`. `ready`: see `core.workflow.readiness`; `slurm`: see
+    `core.slurm.settings`."""
 
     schema: int = SCHEMA
     goal: str = ""
@@ -73,6 +74,7 @@ class LoopSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     ready: dict[str, Any] = {}
     defaults: dict[str, dict[str, Any]] = {}
     closed: Closed | None = None
+    slurm: dict[str, Any] = {}
 
 
 class LoopFolder:
@@ -165,6 +167,7 @@ class IterationFolder:
         self.requests = path / "requests.jsonl"
         self.lock = path / "run.lock"
         self.output = path / "output.log"
+        self.job = path / "job.json"
         self.adapter = path / "adapter"
         self.checkpoints = path / "checkpoints"
 

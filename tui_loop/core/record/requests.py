@@ -18,6 +18,7 @@ from tui_loop.core.record.files import read_small
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.safe_open import check_regular
+from tui_loop.core.record.state import RunState
 from tui_loop.core.record.structs import LIVE
 
 RequestName = Literal["stop", "pause", "continue", "evaluate", "checkpoint"]
@@ -122,6 +123,17 @@ def is_acknowledged(folder: IterationFolder, request: Request, seconds: float) -
             return False
         time.sleep(POLL_SECONDS)
     return False
+
+
+TERMINATION = "termination"
+"""The id of the request by which a signal stops a run."""
+
+
+def ended_by_termination(run: RunState) -> bool:
+    """Returns whether a signal stopped the run, and no person."""
+    stops = [each for each in run.requests if each.name == "stop"]
+    is_stopped = run.ended is not None and run.ended.state == "stopped"
+    return is_stopped and bool(stops) and stops[0].id == TERMINATION
 
 
 def live_numbers(loop: LoopFolder) -> list[int]:

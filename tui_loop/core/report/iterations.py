@@ -145,9 +145,7 @@ def _changed(comparison: ParentComparison) -> list[Block]:
                 if count > len(examples)
                 else ""
             )
-            blocks.append(
-                Paragraph(f"Examples {word} compared with iteration {comparison.parent}{more}:")
-            )
+            blocks.append(Paragraph(f"Examples {word} since iteration {comparison.parent}{more}:"))
             blocks.append(_examples(comparison.parent, examples))
     return blocks
 

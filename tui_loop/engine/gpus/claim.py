@@ -254,8 +254,8 @@ def _owner(gpu: Gpu) -> str:
     owner = owner_of(gpu.uuid)
     if owner is None:
         return ""
-    since = duration(max(0.0, time.time() - owner.since))
-    return f"run {owner.run} of {_user(owner.uid)} (process {owner.pid}, since {since})"
+    held = duration(max(0.0, time.time() - owner.since))
+    return f"run {owner.run} of {_user(owner.uid)} (process {owner.pid}, for {held})"
 
 
 def _users(processes: Sequence[GpuProcess]) -> str:

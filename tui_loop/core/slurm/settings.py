@@ -1,0 +1,105 @@
+"""How jobs are submitted: `[slurm]` of the user's settings, of `loop.toml`, and `--sbatch`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from platformdirs import user_config_path
+
+from tui_loop.core.errors import BadInput
+from tui_loop.core.record import codec
+from tui_loop.core.record.files import read_small
+from tui_loop.core.record.folders import LoopFolder
+
+REQUEUES = 20
+
+
+class SlurmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of a `[slurm]` table.
+
+    `sbatch`: options of sbatch, as on its command line. `setup`: lines of bash before the run, such
+    as `module load cuda`. `requeues`: how often a job that was preempted, or reached its time
+    limit, is queued again.
+    """
+
+    sbatch: str = ""
+    setup: list[str] = []
+    requeues: int = REQUEUES
+
+    @property
+    def options(self) -> list[str]:
+        """Returns the options of sbatch, one by one; raises BadInput."""
+        try:
+            words = shlex.split(self.sbatch)
+        except ValueError as error:
+            raise BadInput(
+                f"sbatch options {self.sbatch!r}: {error}", "close the quotes"
+            ) from error
+        options: list[str] = []
+        for word in words:
+            if word.startswith("-"):
+                options.append(word)
+            elif options and "=" not in options[-1]:
+                options[-1] += f"={word}" if options[-1].startswith("--") else f" {word}"
+            else:
+                raise BadInput(
+                    f"sbatch options: {word!r} is no option",
+                    "give options only, such as --time=4:00:00",
+                )
+        for option in options:
+            if any(ord(each) < 32 for each in option):
+                raise BadInput("sbatch options: contain a control character", "remove it")
+        return options
+
+
+def user_settings_file() -> Path:
+    """Returns the path of the user's settings, which may not exist."""
+    chosen = os.environ.get("TUI_LOOP_CONFIG")
+    return Path(chosen) if chosen else user_config_path("tui-loop", appauthor=False) / "config.toml"
+
+
+def slurm_settings(loop: LoopFolder, sbatch: str = "") -> SlurmSettings:
+    """Returns the settings for jobs of a loop; raises BadInput that names file and field.
+
+    The options are those of the user, of the loop and of `sbatch`, in this order: sbatch takes the
+    last of several equal ones.
+    """
+    user = _table(user_settings_file())
+    own = loop.read_settings().slurm
+    found = [
+        _converted(user, str(user_settings_file())),
+        _converted(own, str(loop.settings_file)),
+    ]
+    return SlurmSettings(
+        sbatch=" ".join(filter(None, (*(each.sbatch for each in found), sbatch))),
+        setup=[*found[0].setup, *found[1].setup],
+        requeues=found[1].requeues if "requeues" in own else found[0].requeues,
+    )
+
+
+def _table(path: Path) -> Mapping[str, Any]:
+    try:
+        table = codec.from_toml(read_small(path.resolve()).decode("utf-8"), str(path))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{path}: cannot be read", "correct the file in an editor, or move it away"
+        ) from error
+    found = table.get("slurm", {})
+    return found if isinstance(found, dict) else {"sbatch": found}
+
+
+def _converted(table: Mapping[str, Any], where: str) -> SlurmSettings:
+    try:
+        settings = msgspec.convert(table, SlurmSettings)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{where}: slurm: {error}", "correct that line in an editor") from error
+    if settings.requeues < 0:
+        raise BadInput(f"{where}: slurm.requeues: must be at least 0", "requeues = 20")
+    return settings
