@@ -158,7 +158,7 @@ def _view(loop: LoopFolder, number: int) -> ExampleView:
 
 def _peak_of_a_look(loop: LoopFolder) -> float:
     with open_app(loop) as screen:
-        screen.wait_for(r"4 Failures of 2 · ")
+        screen.wait_for(r"4 Failures of iteration 2 · ")
         for key in ("4", DOWN, END, "o", "\r"):
             screen.send(key)
             time.sleep(0.3)
@@ -405,7 +405,9 @@ class _Browsing:
         counts = f"{len(self._rows):,} of {EXAMPLES:,}"
         what = f"{counts} failed" if self._query == FAILED else f"{counts} · {self._query}"
         turned = ", reversed" if self._is_reversed else ""
-        return ".*" + re.escape(f"4 Failures of {self._number} · {what} · by {self._order}{turned}")
+        return ".*" + re.escape(
+            f"4 Failures of iteration {self._number} · {what} · by {self._order}{turned}"
+        )
 
     def _cursor(self) -> str:
         return rf"▸ [✗✓][^▸]*?{number_of(self._rows[self._at])}"

@@ -63,12 +63,12 @@ ROUND = (
     Step("down", "Diagnosis of support-tiny/5"),
     Step("esc", "1 Iterations"),
     # The next iteration: one field, one reason.
-    Step("i", "2 Config of 7, from 5"),
+    Step("i", "2 Config of iteration 7, from 5"),
     Step("/ 'max_steps' enter", "▸", "max_steps"),
     Step("enter ctrl+u '24' enter", "was unset", "24"),
     Step("a 'a short try' enter", "a short try"),
     Step("g c", "Check of 7", "0 errors"),
-    Step("esc", "2 Config of 7"),
+    Step("esc", "2 Config of iteration 7"),
     Step("r", "Run 7, from 5", "max_steps", "405 training rows"),
     Step("enter", "▶ 7", seconds=RUN_SECONDS),
     # The live run.
@@ -80,7 +80,7 @@ ROUND = (
     Step("3", "3 Loss of 7"),
     Step("", "idle", seconds=RUN_SECONDS),
     # What it does wrong.
-    Step("4", "4 Failures of 7"),
+    Step("4", "4 Failures of iteration 7"),
     Step("down enter", "Example 2 of", "iteration 7"),
     Step("n", "Example 2 of"),
     Step("a m", "labels.jsonl"),
@@ -88,7 +88,7 @@ ROUND = (
     # An example with an annotation leaves the list, and its place is the next one's.
     Step("]", "Example"),
     Step("esc g d", "What fails in support-tiny/7"),
-    Step("esc", "4 Failures of 7"),
+    Step("esc", "4 Failures of iteration 7"),
     # Against the others.
     Step("1 [ m ]", "▸   7"),
     Step("c", "Compare support-tiny/7 against 6"),

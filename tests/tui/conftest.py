@@ -53,6 +53,7 @@ from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import read_run
 from tui_loop.core.record.requests import RequestReader
 from tui_loop.core.record.structs import EndState, Example, Split, TokenLosses
+from tui_loop.core.slurm.record import JobRecord, write_job
 from tui_loop.core.workflow.draft import Draft, drop_draft, new_draft, plan_of, write_draft
 from tui_loop.core.workflow.holdout import HoldoutMessage
 from tui_loop.core.workflow.plan import create_base, create_iteration, plan_next
@@ -299,6 +300,7 @@ class FakeBackend:
         self.stops = 0
         self.queues_run: list[tuple[str, str]] = []
         self.gpus = ""
+        self.runners: list[str] = []
         self.autos: list[tuple[int | None, int, float | None, str]] = []
         self.fault: TuiLoopError | None = None
         self.refusal: TuiLoopError | None = None
@@ -341,13 +343,27 @@ class FakeBackend:
             raise self.refusal
         return self.checks
 
-    def start(self, loop: LoopFolder, draft: Draft) -> int:
+    def start(self, loop: LoopFolder, draft: Draft, runner: str) -> int:
         if self.refusal:
             raise self.refusal
+        self.runners.append(runner)
         folder = create_iteration(loop, plan_of(loop, draft), SPLITS)
         drop_draft(loop)
         self.runs.append(ScriptedRun(folder))
         return folder.number
+
+    def job_script(self, loop: LoopFolder, draft: Draft, sbatch: str) -> str:
+        if self.refusal:
+            raise self.refusal
+        return f"#!/bin/bash\n#SBATCH {sbatch}\nsrun the run\n"
+
+    def submit(self, loop: LoopFolder, draft: Draft, sbatch: str) -> tuple[int, str]:
+        if self.refusal:
+            raise self.refusal
+        folder = create_iteration(loop, plan_of(loop, draft), SPLITS)
+        drop_draft(loop)
+        write_job(folder, JobRecord(id="4713", t=1.0, sbatch=sbatch))
+        return folder.number, "4713"
 
     def hosted(self) -> str:
         return next((str(each.folder) for each in self.runs if each.is_open), "")
@@ -420,7 +436,7 @@ class FakeBackend:
         if self.refusal:
             raise self.refusal
         self.queues_run.append((loop.name, at_once))
-        return "the queue runs in the background, process 4711"
+        return "the queue is running in the background (process 4711)"
 
     def auto_preview(self, loop: LoopFolder, start: int | None) -> list[str]:
         if self.refusal:
@@ -439,7 +455,7 @@ class FakeBackend:
         if self.refusal:
             raise self.refusal
         self.autos.append((start, iterations, hours, at_once))
-        return "auto runs in the background, process 4712"
+        return "auto is running in the background (process 4712)"
 
     def take_fault(self) -> TuiLoopError | None:
         fault, self.fault = self.fault, None

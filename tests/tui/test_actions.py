@@ -245,10 +245,10 @@ async def the_pane_fills_the_screen_and_shrinks_again(opened: Opened, key: str) 
     await opened.press("4")
     await opened.press(key)
     await opened.hides("3 Loss of 2")
-    await opened.shows("4 Failures of 2")
+    await opened.shows("4 Failures of iteration 2")
     assert opened.bench.query_one("#failures").size.width == 158
     await opened.press(key)
-    await opened.shows("3 Loss of 2", "4 Failures of 2")
+    await opened.shows("3 Loss of 2", "4 Failures of iteration 2")
 
 
 @does("run.start")
@@ -342,7 +342,7 @@ async def it_does_not_stop_while_a_run_lives_in_it(opened: Opened, key: str) -> 
 @does("loop.next")
 async def a_draft_is_begun(opened: Opened, key: str) -> None:
     await opened.press(key)
-    await opened.shows("2 Config of 4, from 2")
+    await opened.shows("2 Config of iteration 4, from 2")
     assert opened.bench.state.selected == DRAFT
     assert opened.bench.state.pane == "config"
     assert tomllib.loads(opened.bench.loop.draft.read_text())["parent"] == 2
@@ -395,14 +395,14 @@ async def it_is_marked(opened: Opened, key: str) -> None:
 @does("loop.previous")
 async def the_one_before_is_selected(opened: Opened, key: str) -> None:
     await opened.press("4", key)
-    await opened.shows("3 Loss of 1", "4 Failures of 1")
+    await opened.shows("3 Loss of 1", "4 Failures of iteration 1")
     assert opened.bench.state.selected == 1
 
 
 @does("loop.following")
 async def the_one_after_is_selected(opened: Opened, key: str) -> None:
     await opened.press("4", key)
-    await opened.shows("3 Loss of 3", "5 Log of 3")
+    await opened.shows("3 Loss of 3", "5 Log of iteration 3")
     assert opened.bench.state.selected == 3
 
 
@@ -1776,7 +1776,7 @@ def test_the_palette_performs_an_action(open_app: OpenApp) -> None:
         await opened.press("enter")
         await opened.until(lambda: not CommandPalette.is_open(opened.app))
         await opened.hides("3 Loss of 2")
-        await opened.shows("4 Failures of 2")
+        await opened.shows("4 Failures of iteration 2")
 
     on_app(open_app(number=2), steps)
 
@@ -1835,7 +1835,7 @@ def test_a_click_on_a_word_below_a_text_performs_it(
 def test_a_click_on_a_tab_goes_to_its_pane(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         assert await opened.pilot.click("#tabs", offset=(opened.lines[1].index("Log") + 1, 0))
-        await opened.shows("5 Log of 2", "run ended: finished")
+        await opened.shows("5 Log of iteration 2", "run ended: finished")
         assert opened.bench.state.pane == "log"
 
     on_app(open_app(size=SMALL, number=2), steps)

@@ -33,7 +33,7 @@ def test_the_dialog_shows_what_comes_first_and_asks_for_the_budget(open_app: Ope
         await opened.shows("iterations: enter a whole number of at least 1")
         await opened.type("6")
         await opened.press("enter")
-        await opened.tells("auto runs in the background, process 4712")
+        await opened.tells("auto is running in the background (process 4712)")
         assert opened.backend.autos == [(2, 6, 1.5, "1")]
         assert opened.bench.state.followed_run is None
 

@@ -94,7 +94,7 @@ def test_an_example_opens_in_full_and_the_brackets_go_through_the_list(open_app:
         await opened.press("3", "down")
         await opened.shows("1 said   top up failed", "2 said   refund", "loss 2.630 → 0.230")
         await opened.press("enter")
-        await opened.shows("Example 2 of 8, iteration 2", "fixed against 1", "case number 13")
+        await opened.shows("Example 2 of 8, iteration 2", "fixed vs iteration 1", "case number 13")
         await opened.press("right_square_bracket")
         await opened.shows("Example 3 of 8", "case number 14")
         await opened.press("a a")

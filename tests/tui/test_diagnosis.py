@@ -174,7 +174,7 @@ def test_selected_suggestions_get_into_the_draft_with_reason_and_prediction(
         await opened.press("i")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.until(lambda: opened.bench.state.selected == DRAFT)
-        await opened.shows("Config of 4, from 2", "2 changed")
+        await opened.shows("Config of iteration 4, from 2", "2 changed")
         draft = read_draft(loop)
         assert draft is not None
         assert draft.parent == 2

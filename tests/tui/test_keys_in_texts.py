@@ -102,6 +102,7 @@ EXCEPT = {
     "/": "the sign of the line to search with, not a key",
     # enter submits a line of input, and tab goes to the next one: Textual's own keys
     "enter runs the draft · {app.back} goes back": "a line of input",
+    "enter runs them · {app.back} goes back": "a line of input",
     "enter starts · tab next field · {app.back} goes back": "a line of input",
     "This run repeats its parent. Press enter again to run it.": "a line of input",
     "type a prompt; enter sends it": "a line of input",

@@ -18,7 +18,7 @@ def test_level_and_search_stay_with_their_run(open_app: OpenApp) -> None:
         await opened.shows("match 1 of 1", "warnings")
         assert pane.list.count == 1
         await opened.goes_to(1)
-        await opened.shows("5 Log of 1", "step 30  loss")
+        await opened.shows("5 Log of iteration 1", "step 30  loss")
         await opened.hides("warnings")
         assert pane.list.level == "all"
         assert not pane.search
@@ -35,7 +35,7 @@ def test_a_run_that_starts_shows_all_its_lines(open_app: OpenApp, loop: LoopFold
         await opened.shows("warnings")
         run = scripted_iteration(loop).starts().steps(2.5, 2.25)
         await opened.goes_to(4)
-        await opened.shows("5 Log of 4", "step 2  loss 2.25", "following")
+        await opened.shows("5 Log of iteration 4", "step 2  loss 2.25", "following")
         await opened.hides("warnings")
         run.dies()
 

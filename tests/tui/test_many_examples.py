@@ -28,7 +28,7 @@ def test_rows_stay_those_of_their_iteration_until_the_next_ones_are_found(
     async def steps(opened: Opened) -> None:
         pane = opened.app.screen.query_one(FailuresPane)
         await opened.press("4")
-        await opened.shows("4 Failures of 2 · 7 of 24 failed")
+        await opened.shows("4 Failures of iteration 2 · 7 of 24 failed")
         may_answer.clear()
         await opened.press("left_square_bracket", "down", "end")
         shown = pane.list.examples
@@ -36,7 +36,7 @@ def test_rows_stay_those_of_their_iteration_until_the_next_ones_are_found(
         assert (shown.number, len(pane.list.listed)) == (2, 7)
         assert opened.app.screen.query_one(FailuresPane).list.cursor == 6
         may_answer.set()
-        await opened.shows("4 Failures of 1 · 14 of 24 failed")
+        await opened.shows("4 Failures of iteration 1 · 14 of 24 failed")
         assert pane.list.examples is not shown
         assert pane.list.cursor == 0
 

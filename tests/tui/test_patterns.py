@@ -28,7 +28,7 @@ async def patterns(opened: Opened) -> PatternsScreen:
 async def rate_is_edited(opened: Opened) -> ConfigPane:
     """The draft from 2 with the editor open on its learning rate."""
     await opened.press("i")
-    await opened.shows("2 Config of 4, from 2")
+    await opened.shows("2 Config of iteration 4, from 2")
     pane: ConfigPane = opened.get(ConfigPane)
     await opened.until(lambda: pane.hint_of(RATE, 20.0).text, "what was read")
     pane.list.rows_changed(RATE)
@@ -147,7 +147,7 @@ def test_on_another_base_and_of_what_has_run_nothing_is_said(open_app: OpenApp) 
         await opened.bench.drafts.save(other)
         assert not pane.hint_of(RATE, 20.0).text
         opened.bench.select(3)
-        await opened.shows("2 Config of 3")
+        await opened.shows("2 Config of iteration 3")
         assert not pane.hint_of(RATE, 20.0).text
 
     on_app(open_app(SMALL, number=2), steps)

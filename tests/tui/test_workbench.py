@@ -44,7 +44,13 @@ from tui_loop.tui.widgets.log import LogPane
 from tui_loop.tui.workbench.workbench import Workbench
 
 SMALL = (80, 24)
-TITLES = ("1 Iterations", "2 Config of 2", "3 Loss of 2", "4 Failures of 2", "5 Log of 2")
+TITLES = (
+    "1 Iterations",
+    "2 Config of iteration 2",
+    "3 Loss of 2",
+    "4 Failures of iteration 2",
+    "5 Log of iteration 2",
+)
 RATE = "training.learning_rate"
 
 
@@ -113,7 +119,7 @@ def test_the_panes_follow_the_size_of_the_terminal(open_app: OpenApp) -> None:
         await opened.press("4")
         await opened.pilot.resize_terminal(80, 24)
         await opened.hides("3 Loss of 2")
-        await opened.shows("4 Failures of 2")
+        await opened.shows("4 Failures of iteration 2")
         await opened.pilot.resize_terminal(160, 48)
         await opened.shows(*TITLES)
 
@@ -123,14 +129,19 @@ def test_the_panes_follow_the_size_of_the_terminal(open_app: OpenApp) -> None:
 def test_the_other_panes_show_what_the_cursor_is_on(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("up")
-        await opened.shows("2 Config of 1", "3 Loss of 1", "4 Failures of 1", "5 Log of 1")
+        await opened.shows(
+            "2 Config of iteration 1",
+            "3 Loss of 1",
+            "4 Failures of iteration 1",
+            "5 Log of iteration 1",
+        )
         await opened.shows("14 of 24 failed", "the defaults, to begin with")
         await opened.press("up")
         await opened.shows("The base model is not trained", "24 of 24 failed", "untouched base")
         await opened.press("down", "down", "down")
         await opened.shows("✗ the loss is not finite from step 4 on", "The run ended before eval")
         await opened.press("down")
-        await opened.shows("2 Config of 4, from 2", "no reason yet")
+        await opened.shows("2 Config of iteration 4, from 2", "no reason yet")
 
     on_app(open_app(number=2), steps)
 
@@ -166,7 +177,7 @@ def test_a_draft_is_there_again_when_the_app_is_opened_again(
         assert "draft, from 2: learning_rate 5e-3 → 1e-3" in opened.text
         await opened.goes_to(DRAFT)
         await opened.press("2", "v")
-        await opened.shows("2 Config of 4, from 2", "was 5e-3")
+        await opened.shows("2 Config of iteration 4, from 2", "was 5e-3")
 
     on_app(open_app(number=2), first)
     on_app(open_app(number=2), second)
@@ -270,7 +281,7 @@ def test_a_draft_with_changes_is_replaced_only_when_one_says_so(
         await opened.press("i", "r")
         await opened.until(lambda: saved(loop)["parent"] == 1)
         assert saved(loop)["training"]["learning_rate"] == 5e-3
-        await opened.shows("2 Config of 4, from 1")
+        await opened.shows("2 Config of iteration 4, from 1")
 
     on_app(open_app(number=2), steps)
 
@@ -345,7 +356,7 @@ if "schema" in text: path.write_text("parent = 'one'")
         await opened.press("e")
         await opened.until(lambda: opened.app.screen is opened.bench)
         await opened.until(lambda: saved(loop)["training"]["learning_rate"] == 7e-3)
-        await opened.shows("2 Config of 4, from 1")
+        await opened.shows("2 Config of iteration 4, from 1")
 
     on_app(open_app(), steps)
 
@@ -1137,7 +1148,7 @@ def test_selection_marks_and_pane_return_when_a_loop_is_opened_again(open_app: O
     async def later(opened: Opened) -> None:
         state = opened.bench.state
         assert (state.selected, state.marked, state.pane) == (2, (1,), "failures")
-        await opened.shows("4 Failures of 2")
+        await opened.shows("4 Failures of iteration 2")
         assert opened.app.focused is opened.get(FailuresPane).list
 
     on_app(open_app(), first)

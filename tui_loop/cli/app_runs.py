@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tui_loop.core.errors import BadInput, RunStopped, TuiLoopError, file_error
 from tui_loop.core.preflight.check_result import ChecksFailed
 from tui_loop.core.process import dangers_to_background
@@ -82,7 +84,7 @@ class AppRuns:
         checks.require_consent()
         return checks
 
-    def start(self, loop: LoopFolder, draft: Draft) -> int:
+    def start(self, loop: LoopFolder, draft: Draft, runner: str) -> int:
         """Makes the draft an iteration, runs it, returns its number; raises TuiLoopError."""
         from tui_loop.cli.preflight_report import refuse_errors, start_findings
         from tui_loop.cli.start import check_start, create
@@ -95,8 +97,30 @@ class AppRuns:
         refuse_errors(start_findings(loop, start))
         folders = create(loop, start)
         drop_draft(loop)
-        self._begin(folders, draft.config.run)
+        self._begin(folders, msgspec.structs.replace(draft.config.run, runner=runner))
         return folders[-1].number
+
+    def job_script(self, loop: LoopFolder, draft: Draft, sbatch: str) -> str:
+        """Returns the script of the draft's job; raises TuiLoopError, also without SLURM."""
+        from tui_loop.cli.jobs import job_settings
+        from tui_loop.core.slurm.script import script_of
+
+        number = max(loop.numbers(), default=0) + 1
+        return script_of(loop.iteration(number), job_settings(loop, sbatch))
+
+    def submit(self, loop: LoopFolder, draft: Draft, sbatch: str) -> tuple[int, str]:
+        """Makes the draft an iteration and submits it; returns its number and its job."""
+        from tui_loop.cli.jobs import job_settings, submitted
+        from tui_loop.cli.start import check_start, create
+        from tui_loop.core.workflow.draft import drop_draft, plan_of
+
+        settings = job_settings(loop, sbatch)
+        plan = plan_of(loop, draft)
+        start = check_start(loop, plan, allow_code=self._allow_code, is_here=False)
+        folders = create(loop, start)
+        drop_draft(loop)
+        jobs = submitted(loop, folders, settings)
+        return folders[-1].number, jobs[folders[-1].number]
 
     def resumption(self, loop: LoopFolder, number: int) -> tuple[str, list[str]]:
         """Returns where an iteration would continue, and notices; raises TuiLoopError."""

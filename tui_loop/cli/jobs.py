@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tui_loop.cli.output import Output
 from tui_loop.core.errors import TuiLoopError
@@ -27,15 +27,18 @@ def submit_runs(
     loop: LoopFolder, folders: Sequence[IterationFolder], settings: SlurmSettings, out: Output
 ) -> int:
     """Submits a job for each iteration and prints how to follow them; returns the exit code."""
-    jobs = submitted(loop, folders, settings, out)
+    jobs = submitted(loop, folders, settings, lambda text: out.advice(out.spelled_out(text)))
     print_jobs(loop, jobs, out)
     return 0
 
 
 def submitted(
-    loop: LoopFolder, folders: Sequence[IterationFolder], settings: SlurmSettings, out: Output
+    loop: LoopFolder,
+    folders: Sequence[IterationFolder],
+    settings: SlurmSettings,
+    show: Callable[[str], None] = lambda _: None,
 ) -> dict[int, str]:
-    """Submits a job for each iteration; returns the jobs by number.
+    """Submits a job for each iteration, and shows each script before; returns the jobs by number.
 
     The first one measures the base where that is needed, and the others wait for it. Where a job
     cannot be submitted, its iteration and those after it become drafts again.
@@ -44,14 +47,14 @@ def submitted(
     jobs: dict[int, str] = {}
     for place, folder in enumerate(runs):
         after = job_of_base(loop) if len(runs) < len(folders) else []
-        out.advice(script_of(folder, settings, after=after).rstrip())
+        show(script_of(folder, settings, after=after).rstrip())
         try:
             jobs[folder.number] = submit_iteration(folder, settings, after).id
         except (TuiLoopError, OSError):
             for text in return_unstarted(list(runs[place:])):
-                out.note(out.spelled_out(text))
+                show(text)
             raise
-        out.advice(f"{folder} is job {jobs[folder.number]}")
+        show(f"{folder} is job {jobs[folder.number]}")
     return jobs
 
 

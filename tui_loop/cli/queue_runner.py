@@ -160,7 +160,7 @@ class QueueRunner:
             recover(self._loop)
             while (queued := next_waiting(self._loop)) is not None:
                 if folders := self._create(queued, is_here=False):
-                    jobs |= submitted(self._loop, folders, settings, self._out)
+                    jobs |= submitted(self._loop, folders, settings, self._out.advice)
         return jobs
 
     @property

@@ -29,6 +29,7 @@ from tui_loop.core.record.iteration import next_parent
 from tui_loop.core.record.reader import LoopReader, RunView, Stamp, stamp_of
 from tui_loop.core.record.run_glance import RunGlance, glance_at
 from tui_loop.core.record.structs import LIVE, Iteration, Split
+from tui_loop.core.slurm.jobs import Job
 from tui_loop.core.text.figures import counted
 from tui_loop.core.workflow.draft import Draft, new_draft, read_draft
 from tui_loop.core.workflow.stop_rules import AutoEnd, read_auto_end
@@ -85,7 +86,8 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     """The state of a loop at one moment.
 
     `comparisons` has the comparisons with parents that are made so far. `live`: of the runs in
-    `live_numbers` the selected one, else the newest. `unattended`: whether the queue or auto runs
+    `live_numbers` the selected one, else the newest. `jobs`: the SLURM jobs of iterations, as they
+    were asked for last. `unattended`: whether the queue or auto runs
     in the loop. `holdout_uses`: how often the holdout was evaluated, over all loops of the folder;
     it is counted when this loop evaluates it, and may lack later uses by other loops. `auto_end`:
     why auto stopped, if no iteration has been created since. `best`: the best config so far.
@@ -108,6 +110,7 @@ class LoopSnapshot(msgspec.Struct, frozen=True):
     examples: Examples | None
     is_complete: bool
     live_numbers: tuple[int, ...] = ()
+    jobs: Mapping[int, Job] = {}
     unattended: Doing | None = None
     holdout_uses: int = 0
     auto_end: AutoEnd | None = None
@@ -124,6 +127,8 @@ class LoopPoller:
 
     def __init__(self, loop: LoopFolder) -> None:
         self.loop = loop
+        self.jobs: Mapping[int, Job] = {}
+        """The jobs of the loop by number, as SLURM showed them last."""
         self.reader = LoopReader(loop)
         self._comparer = Comparer(self.reader)
         self._lock = threading.Lock()
@@ -239,6 +244,7 @@ class LoopPoller:
             marked=tuple(views[number] for number in request.marked if number in views),
             live=views.get(live),
             live_numbers=live_numbers,
+            jobs=self.jobs,
             examples=examples,
             is_complete=is_complete,
             unattended=doing(self.loop),

@@ -274,8 +274,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("chart.x_axis", "g x", "next_x_axis", "next x axis: step, epoch, ...", "chart", "x"),
     Action("chart.log", "g y", "toggle_log", "log scale", "chart", "log"),
     Action("chart.clip", "g K", "toggle_clip", "cut off outliers, or show all", "chart"),
-    Action("chart.zoom_in_y", "g >", "zoom_in_y", "zoom in on the values", "chart"),
-    Action("chart.zoom_out_y", "g <", "zoom_out_y", "zoom out of the values", "chart"),
+    Action("chart.zoom_in_y", "g >", "zoom_in_y", "zoom in on the y axis", "chart"),
+    Action("chart.zoom_out_y", "g <", "zoom_out_y", "zoom out of the y axis", "chart"),
     Action("chart.smoother", "g +", "smooth_more", "more smoothing", "chart", "smooth"),
     Action("chart.rougher", "g -", "smooth_less", "less smoothing", "chart"),
     Action("chart.reset", "g 0", "reset_view", "remove cursor and zoom", "chart"),
@@ -390,7 +390,7 @@ ACTIONS: tuple[Action, ...] = (
         "patterns.part",
         "tab",
         "part",
-        "move to the pattern's iterations, or back",
+        "focus its iterations, or the list",
         "patterns",
         "its iterations",
     ),
@@ -405,7 +405,9 @@ ACTIONS: tuple[Action, ...] = (
         "queue replicates",
     ),
     Action("progress.copy", "y", "copy", "copy it", "progress", "copy"),
-    Action("progress.read", "tab", "read", "move to the full text, or back", "progress", "in full"),
+    Action(
+        "progress.read", "tab", "read", "focus the full text, or the list", "progress", "in full"
+    ),
     Action("asking.ask", "enter", "ask", "ask it", "asking", "ask"),
     Action("asking.drop", "ctrl+g", "drop", "cancel the open requests", "asking", "cancel"),
     Action("asking.up", "pageup", "scroll(-1)", "a page up", "asking", "back"),
@@ -422,16 +424,20 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("queue.undo", "u", "undo", "undo the removal", "queue", "undo"),
     Action("queue.run", "r", "run", "run all drafts in the background (asks)", "queue", "run all"),
-    Action("queue.read", "tab", "read", "move to the full draft, or back", "queue", "in full"),
+    Action("queue.read", "tab", "read", "focus the full draft, or the list", "queue", "in full"),
     Action("training.edit", "e", "edit_file", "edit the row in its data file", "training", "edit"),
     Action("training.copy", "y", "copy", "copy it", "training", "copy"),
-    Action("training.read", "tab", "read", "move to the full row, or back", "training", "in full"),
+    Action(
+        "training.read", "tab", "read", "focus the full row, or the list", "training", "in full"
+    ),
     Action("again.copy", "y", "copy", "copy it", "again", "copy"),
-    Action("again.read", "tab", "read", "move to the full row, or back", "again", "in full"),
+    Action("again.read", "tab", "read", "focus the full row, or the list", "again", "in full"),
     Action(
         "ready.look", "r", "evaluate_holdout", "evaluate the holdout (asks)", "ready", "holdout"
     ),
-    Action("ready.read", "tab", "read", "move to the full criterion, or back", "ready", "in full"),
+    Action(
+        "ready.read", "tab", "read", "focus the full criterion, or the list", "ready", "in full"
+    ),
     Action(
         "check.previous",
         "left_square_bracket",

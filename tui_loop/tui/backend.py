@@ -189,8 +189,20 @@ class Backend(Protocol):
     def preflight(self, loop: LoopFolder, draft: Draft) -> Checks:
         """Returns the checks of a draft, whose config may be invalid; raises TuiLoopError."""
 
-    def start(self, loop: LoopFolder, draft: Draft) -> int:
-        """Makes the draft an iteration, runs it, returns its number; raises TuiLoopError."""
+    def start(self, loop: LoopFolder, draft: Draft, runner: str) -> int:
+        """Makes the draft an iteration, runs it, returns its number; raises TuiLoopError.
+
+        `runner`: as `run.runner`, "thread" or "process".
+        """
+
+    def job_script(self, loop: LoopFolder, draft: Draft, sbatch: str) -> str:
+        """Returns the script of the draft's job; raises TuiLoopError, also without SLURM."""
+
+    def submit(self, loop: LoopFolder, draft: Draft, sbatch: str) -> tuple[int, str]:
+        """Makes the draft an iteration and submits it; returns its number and its job.
+
+        Raises TuiLoopError.
+        """
 
     def hosted(self) -> str:
         """Returns `loop/N` of the run that this process hosts, "" where there is none."""

@@ -168,7 +168,7 @@ def _head(detail: ExampleDetail) -> list[Span]:
     if detail.shift is not Shift.UNKNOWN:
         recorded = "as recorded " if detail.annotation.verdict else ""
         shift = detail.shift.replace("-", " ")
-        parts.append((f", {recorded}{shift} against {detail.against}", ""))
+        parts.append((f", {recorded}{shift} vs iteration {detail.against}", ""))
     if example.score is not None and example.score not in (0.0, 1.0):
         parts.append((f"  score {example.score:.2f}", ""))
     parts.append((f"  loss {loss(example.loss)} a token", ""))

@@ -78,10 +78,30 @@ def note_on(
         why = snapshot.draft.why or with_keys(NO_REASON, keymap)
         because = [(" because: ", "muted"), (flat(why, longest), "")]
         return [because, [(with_keys(ON_THE_DRAFT, keymap), "muted")]]
-    lines: list[list[Span]] = []
-    resume: Span = (with_keys("{run.resume}", keymap), "accent")
     because = [(" because: ", "muted"), (flat(iteration.decision, longest), "")]
-    if iteration.error:  # the next action comes before a reason that is history
+    lines = _state_lines(snapshot, iteration, keymap)  # the next action comes before the reason
+    if iteration.decision:
+        lines.append(because)
+    if compared := snapshot.comparisons.get(iteration.number):
+        lines.append([(" ", ""), (claim_in_words(compared), "muted")])
+    if iteration.verdict:
+        lines.append(verdict_line(iteration.verdict))
+    best = snapshot.best
+    if best is not None and iteration.number in best.runs:
+        lines.append([(f" {BEST_SIGN} ", "good"), (best.words, "muted")])
+    return lines
+
+
+def _state_lines(
+    snapshot: LoopSnapshot, iteration: Iteration, keymap: Mapping[str, str]
+) -> list[list[Span]]:
+    """Returns why an iteration is not finished, and what to do about it."""
+    resume: Span = (with_keys("{run.resume}", keymap), "accent")
+    lines: list[list[Span]] = []
+    job = snapshot.jobs.get(iteration.number)
+    if job is not None and not job.has_ended:
+        lines.append([(f" {flat(job.words, 200)}", "accent" if job.is_waiting else "muted")])
+    elif iteration.error:
         message = str(iteration.error.get("message") or "")
         if iteration.state == "unreadable" and len(message) > ERROR_SIGNS:
             message = _with_short_path(message)
@@ -98,15 +118,6 @@ def note_on(
         lines.append([(f" {state}. ", "muted"), resume, (resumes, "muted")])
     elif iteration.state == "queued" and snapshot.live is None:
         lines.append([(" It has not started. ", "muted"), resume, (" starts it.", "muted")])
-    if iteration.decision:
-        lines.append(because)
-    if compared := snapshot.comparisons.get(iteration.number):
-        lines.append([(" ", ""), (claim_in_words(compared), "muted")])
-    if iteration.verdict:
-        lines.append(verdict_line(iteration.verdict))
-    best = snapshot.best
-    if best is not None and iteration.number in best.runs:
-        lines.append([(f" {BEST_SIGN} ", "good"), (best.words, "muted")])
     return lines
 
 

@@ -15,11 +15,11 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.slurm.settings import SlurmSettings
 
 SAVED = 75
-"""The exit code of a run in a job that has saved its weights after a termination, and is to go on
-(EX_TEMPFAIL of sysexits.h)."""
+"""The exit code of a run in a job that has saved its weights after a termination, and continues
+later (EX_TEMPFAIL of sysexits.h)."""
 
 NOTICE_SECONDS = 120
-"""SLURM tells the run so long before the time limit."""
+"""How long before the time limit SLURM signals the run."""
 
 
 def job_name(folder: IterationFolder) -> str:

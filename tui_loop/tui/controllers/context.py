@@ -251,7 +251,7 @@ class Context:
                 except NeedsConsent as error:
                     if not await self.wait_for(ConsentScreen(error.code)):
                         raise BadInput(
-                            error.message, "press the key again to allow the code"
+                            error.message, "repeat the command and answer y to allow it"
                         ) from error
                     await asyncio.to_thread(allow_code, error.code)
         except TuiLoopError:

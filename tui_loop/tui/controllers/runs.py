@@ -13,11 +13,13 @@ from tui_loop.core.record.structs import RESUMABLE, Iteration
 from tui_loop.core.snapshot import LoopSnapshot
 from tui_loop.core.text.figures import counted, percent
 from tui_loop.core.workflow.draft import Draft
+from tui_loop.tui.cells import flat
 from tui_loop.tui.controllers.context import Context
 from tui_loop.tui.controllers.drafts import DraftsController
+from tui_loop.tui.controllers.jobs import JobsController
 from tui_loop.tui.controllers.unattended import AutopilotController
 from tui_loop.tui.keys import with_keys
-from tui_loop.tui.screens.run_dialogs import RunDialog
+from tui_loop.tui.screens.run_dialogs import RunChoice, RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
 from tui_loop.tui.widgets.styled_lines import Span
@@ -39,9 +41,14 @@ class RunsController:
     """Starts, stops and resumes runs."""
 
     def __init__(
-        self, context: Context, drafts: DraftsController, autopilot: AutopilotController
+        self,
+        context: Context,
+        drafts: DraftsController,
+        autopilot: AutopilotController,
+        jobs: JobsController,
     ) -> None:
-        self._context, self._drafts, self._autopilot = context, drafts, autopilot
+        self._context, self._drafts = context, drafts
+        self._autopilot, self._jobs = autopilot, jobs
         self._watched: set[int] = set()
         """Iterations whose end is reported: those that were live, or started here."""
 
@@ -70,13 +77,16 @@ class RunsController:
         context = self._context
         dialog = RunDialog(draft, context.next_number, draft.config.model.id)
         context.run(self._preview(dialog, draft), "preview")
-        why = await context.wait_for(dialog)
-        if why is None:
+        choice = await context.wait_for(dialog)
+        if choice is None:
             return
-        draft = draft.with_why(why)
+        draft = draft.with_why(choice.why)
+        if choice.runner == "job" and not await self._confirm_job(draft, choice.sbatch):
+            await self._drafts.save(draft, is_quiet=True)
+            return
         try:
             async with self._drafts.turn:  # an edit that is still being written comes first
-                number = await context.in_thread(context.backend.start, context.loop, draft)
+                number = await self._begin(draft, choice)
         except TuiLoopError as error:
             await self._drafts.save(draft, is_quiet=True)  # the reason is new
             if isinstance(error, ChecksFailed):
@@ -86,6 +96,26 @@ class RunsController:
         context.bench.replace_draft(None)
         self._follow(number)
 
+    async def _begin(self, draft: Draft, choice: RunChoice) -> int:
+        """Starts or submits the draft; returns the number of its iteration."""
+        context = self._context
+        backend = context.backend
+        if choice.runner != "job":
+            start = partial(backend.start, context.loop, draft, choice.runner)
+            return await context.in_thread(start)
+        submit = partial(backend.submit, context.loop, draft, choice.sbatch)
+        number, job = await context.in_thread(submit)
+        context.notify(f"Iteration {number} is job {job}. {{run.stop}} cancels it.")
+        return number
+
+    async def _confirm_job(self, draft: Draft, sbatch: str) -> bool:
+        """Shows the script and asks whether to submit it."""
+        context = self._context
+        script = await context.in_thread(context.backend.job_script, context.loop, draft, sbatch)
+        lines: list[list[Span]] = [[(flat(line, 400), "")] for line in script.splitlines()]
+        answers = [("s", "submit the job", "submit"), ("c", "not yet", "")]
+        return bool(await context.ask("Submit this script?", lines, answers))
+
     async def _preview(self, dialog: RunDialog, draft: Draft) -> None:
         context = self._context
         found = await context.read_for(dialog, context.backend.preview, context.loop, draft)
@@ -94,6 +124,10 @@ class RunsController:
 
     def stop(self) -> None:
         """Asks how the live run should end, or whether to stop the process between two runs."""
+        waiting = self._jobs.waiting(self._context.state.number)
+        if waiting is not None:
+            self._jobs.cancel(waiting)
+            return
         if self._autopilot.stop():
             return
         live = self._live()

@@ -109,6 +109,8 @@ class CheckScreen(Screen[None]):
 
     def show_fault(self, fault: TuiLoopError) -> None:
         """Shows why there are no more results."""
+        if self._cancelled.is_set():  # its panes may be gone already
+            return
         entitle(self.query_one("#shown"), "Check failed")
         hint = in_keys(fault.hint, services_of(self).keys)
         self.sheet.show([[("✗ ", "bad"), (fault.message, "")], [("hint: ", "muted"), (hint, "")]])
@@ -116,6 +118,8 @@ class CheckScreen(Screen[None]):
     def show_row(self, row: TrainedRow) -> None:
         """Shows a training row, token by token."""
         self.row = row
+        if self._cancelled.is_set():
+            return
         entitle(
             self.query_one("#shown"),
             f"Training row {row.number} of {row.total}",
@@ -157,7 +161,7 @@ class CheckScreen(Screen[None]):
             self._show_result()
 
     def _show_result(self) -> None:
-        if not self.list.count:
+        if not self.list.count or self._cancelled.is_set():
             return
         result = self.list.results[self.list.cursor]
         entitle(self.query_one("#shown"), result.kind.replace("_", " "))

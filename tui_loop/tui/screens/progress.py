@@ -251,7 +251,8 @@ def point_lines(point: Point, progress: Progress) -> Lines:
     if not lines:
         lines.append([("state  ", "muted"), (point.state, "")])
     else:
-        basis = f"95% interval over the {progress.unit}; seeds may differ by more than this"
+        seeds = "another seed may move a result further than this"
+        basis = f"95% interval over the {progress.unit}; {seeds}"
         lines.append([("       ", ""), (basis, "muted")])
     config = progress.config(point.number)
     if config is not None and len(config.runs) > 1:

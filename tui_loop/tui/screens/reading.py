@@ -74,7 +74,7 @@ SIGNS: tuple[tuple[str, str], ...] = (
     ("+21 ±15", "score difference in points ± half its 95% interval"),
     ("• !", "a field changed from the parent, a field with a problem"),
     ("✓ ✗ ·", "an example that passed, failed, was not scored"),
-    ("✗✗|✓", "an example's outcome by iteration, | reference changed"),
+    ("✗✗|✓", "outcome by iteration; | means the reference changed"),
     ("↑ ↓", "fixed, broken since the parent or the marked iteration"),
     ("⚑", "an example with an annotation"),
     ("+1", "one more cause of the failure than the one shown"),

@@ -153,7 +153,7 @@ class ReadyScreen(RowsScreen):
 
     def action_evaluate_holdout(self) -> None:
         if self.is_evaluating:
-            self.notify("The evaluation is running. {app.back} ends it without counting a use.")
+            self.notify("The evaluation is running. {app.back} ends it; no holdout use is counted.")
         elif self.found is not None and self.found.is_in_progress:
             self.notify(f"Run {self.number} is still live. Evaluate the holdout when it has ended.")
         elif self.found is not None:

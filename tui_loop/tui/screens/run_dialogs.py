@@ -34,11 +34,25 @@ UNCHANGED = "This run repeats its parent. Press enter again to run it."
 ALL_CHECKS = "After {app.back}, {run.check} shows all checks."
 
 
-class RunDialog(Dialog[str | None]):
-    """Returns the reason for the run, None for esc; a run without a change takes enter twice."""
+HOMES = {"app": "thread", "process": "process", "job": "job"}
+"""Where a run may execute: the word in the dialog, and the value of `run.runner`."""
+
+HOME_WORDS = "app, process (its own), or job (SLURM)"
+
+
+class RunChoice(msgspec.Struct, frozen=True):
+    """How the draft should run. `sbatch`: options for a job."""
+
+    why: str
+    runner: str = "thread"
+    sbatch: str = ""
+
+
+class RunDialog(Dialog[RunChoice | None]):
+    """Returns how to run the draft, None for esc; a run without a change takes enter twice."""
 
     LEAST_LINES, MOST_LINES = 9, 16
-    DEFAULT_CSS = "RunDialog > Vertical > Horizontal { margin-top: 1; }"
+    DEFAULT_CSS = "RunDialog > Vertical > Horizontal:first-of-type { margin-top: 1; }"
 
     def __init__(self, draft: Draft, number: int, model: str) -> None:
         self._draft, self._model = draft, model
@@ -49,13 +63,22 @@ class RunDialog(Dialog[str | None]):
         keys = "enter runs the draft · {app.back} goes back"
         super().__init__(f"Run {number}{origin}", keys, self._shown, is_wide=True)
         self.field = TextInput(draft.why, placeholder="why this change? (stored in the record)")
+        home = next((word for word, value in HOMES.items() if value == runner_of(draft)), "app")
+        self.home = TextInput(home, placeholder=HOME_WORDS, id="home")
+        self.sbatch = TextInput(
+            placeholder="more options, e.g. --gres=gpu:1 --time=4:00:00", id="sbatch"
+        )
+        self._options = labelled("sbatch", self.sbatch)
 
     def compose_below(self) -> ComposeResult:
         yield labelled("why", self.field)
+        yield labelled("runs in", self.home)
+        yield self._options
 
     def on_mount(self) -> None:
         super().on_mount()
         self.field.focus()
+        self._show_options()
         if width_of(self._draft.why) > REASON:
             self.field.cursor_position = 0  # show its start
 
@@ -104,13 +127,25 @@ class RunDialog(Dialog[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
+        home = self.home.value.strip()
+        if home not in HOMES:
+            self._fill([*self._shown, [("✗ ", "bad"), (f"runs in: enter {HOME_WORDS}", "bad")]])
+            return
         if self._preview is None:
             return
         if self._is_confirmed:
-            self.dismiss(event.value.strip())
+            options = self.sbatch.value.strip() if home == "job" else ""
+            self.dismiss(RunChoice(self.field.value.strip(), HOMES[home], options))
         else:
             self._is_confirmed = True
             self._fill([*self._shown, [("! ", "warn"), (UNCHANGED, "warn")]])
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input is self.home:
+            self._show_options()
+
+    def _show_options(self) -> None:
+        self._options.display = self.home.value.strip() == "job"
 
     def _lines(self, status: str) -> list[list[Span]]:
         changed = self._draft.changed
@@ -129,6 +164,11 @@ class RunDialog(Dialog[str | None]):
             lines.append([(expects, "muted")])
         lines.append([(status, "")])
         return lines
+
+
+def runner_of(draft: Draft) -> str:
+    """Returns `run.runner` of a draft, whose other fields may be invalid."""
+    return str(draft.value("run.runner") or "thread")
 
 
 ITERATIONS = 4

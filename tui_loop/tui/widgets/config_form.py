@@ -109,7 +109,9 @@ class ConfigPane(Pane):
         if iteration is None:
             number = max((each.number for each in snapshot.iterations), default=0) + 1
             origin = f"from {draft.parent}" if draft and draft.parent else "from the defaults"
-            shown = Shown(f"2 Config of {number}, {origin}", draft, True) if draft else None
+            shown = (
+                Shown(f"2 Config of iteration {number}, {origin}", draft, True) if draft else None
+            )
             why = snapshot.draft_problem or snapshot.problem
         else:
             shown, why = _recorded(iteration), "The config cannot be read."
@@ -347,7 +349,7 @@ def _recorded(iteration: Iteration) -> Shown | None:
             before[group][label] = pair[0]
     draft = Draft(iteration.parent, iteration.decision, tables, before)
     origin = "" if iteration.parent is None else f", from {iteration.parent}"
-    return Shown(f"2 Config of {iteration.number}{origin}", draft, False)
+    return Shown(f"2 Config of iteration {iteration.number}{origin}", draft, False)
 
 
 def _hint_line(hint: Hint) -> list[Span]:

@@ -236,9 +236,9 @@ class FailuresPane(FilteredPane):
         if examples is None or not len(examples.view):
             self.entitle("4 Failures")
             return
-        parts = [f"4 Failures of {examples.number}"]
-        if examples.shown_for is not None:
-            parts[0] += f", until {examples.shown_for} is evaluated"
+        parts = [f"4 Failures of iteration {examples.number}"]
+        if examples.shown_for is not None:  # the short form, which fits 80 columns
+            parts = [f"4 Failures of {examples.number}, until {examples.shown_for} is evaluated"]
         count = f"{self.list.count:,} of {len(examples.view):,}"
         if choice.query == FAILED:
             parts.append(f"{count} failed" if examples.view.is_scored else f"{count}, unscored")

@@ -173,7 +173,7 @@ class LogPane(SearchablePane):
 
     def show_titles(self) -> None:
         table, view = self.list, self.list.view
-        title = "5 Log" if view is None else f"5 Log of {view.number}"
+        title = "5 Log" if view is None else f"5 Log of iteration {view.number}"
         parts = ["following" if table.is_following else self._paused_words()]
         if self.search:
             parts.append(self.search.words(table.cursor))

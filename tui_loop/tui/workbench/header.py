@@ -61,6 +61,8 @@ def _idle_part(snapshot: LoopSnapshot, hosted: str) -> HeaderPart:
     if (closed := snapshot.settings.closed) is not None:
         last = f" with {closed.iteration}" if closed.iteration is not None else ""
         return HeaderPart(f"closed{last}", "warn", 1)
+    if waiting := sum(job.is_waiting for job in snapshot.jobs.values()):
+        return HeaderPart(f"{counted(waiting, 'job')} waiting", "accent", 1)
     if snapshot.auto_end is not None:
         return HeaderPart(flat(snapshot.auto_end.words, MODEL_LENGTH), "muted", 1)
     return HeaderPart("idle", "muted", 1)

@@ -36,6 +36,7 @@ from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.controllers.examples import ExamplesController
 from tui_loop.tui.controllers.filters import FiltersController
 from tui_loop.tui.controllers.iterations import IterationsController
+from tui_loop.tui.controllers.jobs import JobsController
 from tui_loop.tui.controllers.loop import LoopController
 from tui_loop.tui.controllers.patterns import PatternsController
 from tui_loop.tui.controllers.readiness import ReadinessController
@@ -92,7 +93,8 @@ class Workbench(Frame):
         context = self.context = Context(self, self, loop, backend)
         self.drafts = DraftsController(context)
         self.autopilot = AutopilotController(context)
-        self.runs = RunsController(context, self.drafts, self.autopilot)
+        self.jobs = JobsController(context)
+        self.runs = RunsController(context, self.drafts, self.autopilot, self.jobs)
         self.examples = ExamplesController(context, self.drafts)
         self.filters = FiltersController(context)
         self.iterations = IterationsController(context, self.drafts, self.examples)
@@ -288,6 +290,7 @@ class Workbench(Frame):
             self.autopilot,
             self.diagnosis,
             self.patterns,
+            self.jobs,
             self.progress,
             self.readiness,
             self.queue,
