@@ -54,7 +54,7 @@ def test_after_a_cuda_fault_the_next_run_gets_a_process_of_its_own_and_that_is_s
     assert DEVICE_FAULT not in runs.preview(loop, draft).notices
     runs._has_device_fault = True
     assert runs.preview(loop, draft).notices[0] == DEVICE_FAULT
-    number = runs.start(loop, draft)
+    number = runs.start(loop, draft, "thread")
     assert runs.hosted() == ""  # it does not live here
     ended.set()
     assert runs._host is not None

@@ -48,6 +48,7 @@ from tui_loop.engine.scorers import scorer_for
 from tui_loop.engine.sources import read_source
 from tui_loop.engine.stopping import Stop
 from tui_loop.engine.trainer_arguments import choose_precision, lora_config, sft_config
+from tui_loop.tui.screens.run_dialogs import runner_of
 
 pytestmark = pytest.mark.train
 
@@ -735,7 +736,8 @@ def _(bench: Bench) -> None:
     bench.patch.setattr(AppRuns, "_run_in_process", lambda *_: homes.append("process"))
     for runner in ("thread", "process"):
         runs = AppRuns(allow_code=False)
-        runs.start(loop, new_draft(loop, None).with_value("run.runner", runner))
+        draft = new_draft(loop, None).with_value("run.runner", runner)
+        runs.start(loop, draft, runner_of(draft))  # as the run dialog offers it
         assert runs._host is not None
         runs._host.join()
     assert homes == ["thread", "process"]

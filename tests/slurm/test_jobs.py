@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.test_app_on_a_terminal import AppOnTerminal
 from tests.slurm.cluster import Cluster, cluster
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.record.events import MetricsLogged
@@ -98,8 +99,8 @@ def trains(folder: IterationFolder, steps: int = 3, attempt: int = 1) -> None:
 
 
 def _job_log(folder: IterationFolder) -> str:
-    log = folder.path / "job.log"
-    return log.read_text(errors="replace")[-3000:] if log.exists() else "no job.log"
+    log = folder.output
+    return log.read_text(errors="replace")[-3000:] if log.exists() else "no log"
 
 
 def reaches(cluster: Cluster, job: str, *states: str) -> str:
@@ -324,3 +325,62 @@ def test_the_queue_submits_all_drafts_and_the_first_measures_the_base(
         assert reaches(cluster, job, "COMPLETED", "FAILED") == "COMPLETED"
     assert [iteration_of(loop.iteration(number)).state for number in (0, 1, 2)] == ["finished"] * 3
     assert read_run(loop.iteration(0)).attempt == 1
+
+
+def test_a_job_is_submitted_and_stopped_from_the_app_by_keys(
+    cluster: Cluster, loop: LoopFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    app = AppOnTerminal(tmp_path, tmp_path / "state", NAME)
+    try:
+        app.shows("idle").types("r")
+        app.shows("training rows").types("\t\x15job\t--time=10\r")
+        app.shows("Submit this script?").shows("#SBATCH --time=10").types("s")
+        folder = loop.iteration(1)
+        wait_until(lambda: read_job(folder) is not None, "the job", between=app._read)
+        job = read_job(folder)
+        assert job is not None
+        app.shows(f"Iteration 1 is job {job.id}")
+        wait_until(
+            lambda: read_run(folder).done >= 3 and read_run(folder).phase == "training",
+            "training",
+            between=app._read,
+        )
+        app.types("1")
+        app.shows(f"job {job.id} running on {cluster.host}").types("s")
+        app.shows("Stop 1?").types("s")
+        wait_until(lambda: iteration_of(folder).state == "stopped", "the end", between=app._read)
+        reaches(cluster, job.id, "FAILED")
+        app.types("R")
+        app.shows("Resume 1?").shows("it is submitted as a SLURM job again").types("r")
+        wait_until(
+            lambda: (again := read_job(folder)) is not None and again.id != job.id,
+            "the second job",
+            between=app._read,
+        )
+        again = read_job(folder)
+        assert again is not None
+        assert again.sbatch == "--time=10"
+        cluster.run("scancel", again.id)
+    finally:
+        app.closes()
+
+
+def test_a_waiting_job_is_cancelled_from_the_app_by_a_key(
+    cluster: Cluster, loop: LoopFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    app = AppOnTerminal(tmp_path, tmp_path / "state", NAME)
+    try:
+        app.shows("idle").types("r")
+        app.shows("training rows").types("\t\x15job\t--begin=now+1hour\r")
+        app.shows("Submit this script?").types("s")
+        app.shows("1 job waiting").types("s")
+        app.shows("Cancel job").types("x")
+        app.shows(" was cancelled. night/1 did not start and is a draft again")
+        wait_until(lambda: loop.numbers() == [], "the draft", between=app._read)
+        assert read_draft(loop) is not None
+    finally:
+        app.closes()

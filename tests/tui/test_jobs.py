@@ -11,7 +11,7 @@ from tui_loop.core.slurm.commands import JobState
 from tui_loop.core.slurm.record import read_job
 from tui_loop.core.workflow.draft import new_draft, read_draft, write_draft
 from tui_loop.tui.controllers import jobs as jobs_controller
-from tui_loop.tui.screens.dialogs import AskScreen
+from tui_loop.tui.screens.dialogs import ScriptScreen
 from tui_loop.tui.screens.run_dialogs import RunDialog
 
 
@@ -103,7 +103,7 @@ def test_the_script_is_shown_before_and_a_no_keeps_the_draft_and_its_reason(
         await opened.shows("training rows")
         await opened.press("ctrl+u", *"later", "tab", "ctrl+u", *"job", "enter")
         await opened.shows("Submit this script?")
-        assert isinstance(opened.app.screen, AskScreen)
+        assert isinstance(opened.app.screen, ScriptScreen)
         await opened.press("c")
         await opened.until(lambda: opened.app.screen is opened.bench)
         assert loop.numbers() == numbers

@@ -35,6 +35,7 @@ LEFT_BEHIND = (
 OTHER_GPU = (
     "the app can only use the GPU of its first run, so the new run starts in a separate process"
 )
+AS_JOB = "it is submitted as a SLURM job again"
 
 
 class AppRuns:
@@ -129,18 +130,33 @@ class AppRuns:
 
         require_train("training")
         folder = loop.existing(number)
-        resume = check_resume(folder, allow_code=self._allow_code)
-        notices = self._process_notices(folder.read_config().run)
+        is_job = _runs_as_job(folder)
+        resume = check_resume(folder, allow_code=self._allow_code, is_here=not is_job)
+        notices = [AS_JOB] if is_job else self._process_notices(folder.read_config().run)
         return resume.description, [*resume.notices, *notices]
 
     def resume(self, loop: LoopFolder, number: int) -> None:
         """Resumes an iteration's run; raises TuiLoopError."""
         from tui_loop.cli.start import check_resume
 
-        self._refuse_second()
         folder = loop.existing(number)
+        if _runs_as_job(folder):
+            self._submit_again(folder)
+            return
+        self._refuse_second()
         resume = check_resume(folder, allow_code=self._allow_code)
         self._begin(resume.folders, folder.read_config().run)
+
+    def _submit_again(self, folder: IterationFolder) -> None:
+        """Submits an iteration with the options of its last job; raises TuiLoopError."""
+        from tui_loop.cli.jobs import job_settings, submitted
+        from tui_loop.cli.start import check_resume
+        from tui_loop.core.slurm.record import read_job
+
+        job = read_job(folder)
+        settings = job_settings(folder.loop, job.sbatch if job is not None else "")
+        resume = check_resume(folder, allow_code=self._allow_code, is_here=False)
+        submitted(folder.loop, resume.folders, settings)
 
     def dangers(self) -> list[str]:
         """Returns what on this machine may end a run in the background."""
@@ -262,3 +278,10 @@ class AppRuns:
             redact_file(folder.output)  # the process does this itself, unless it was killed
         if refusal := process.refusal():
             raise ChecksFailed(refusal)
+
+
+def _runs_as_job(folder: IterationFolder) -> bool:
+    """Whether the iteration ran as a SLURM job last, or is to run as one."""
+    from tui_loop.core.slurm.record import read_job
+
+    return read_job(folder) is not None or folder.read_config().run.runner == "job"

@@ -29,10 +29,11 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
     """
     out.loops = loops
     gc.disable()  # speeds up the start; the app enables it after its first frame
-    from tui_loop.tui.settings import Memory, read_settings, settings_file
+    from tui_loop.core.slurm.settings import user_settings_file
+    from tui_loop.tui.settings import Memory, read_settings
     from tui_loop.tui.terminal import is_ascii_locale, own_terminal, require_terminal
 
-    settings, memory = read_settings(settings_file()), Memory()
+    settings, memory = read_settings(user_settings_file()), Memory()
     folder = LoopsFolder(loops)
     name, number = split_target(target) if target is not None else (most_recent(folder), None)
     if name is not None:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from platformdirs import user_config_path
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.codec import from_toml
@@ -30,22 +28,18 @@ RENAMED = {"config.find": "app.search", "log.search": "app.search"}
 class Settings(msgspec.Struct, frozen=True):
     """`theme` None: the one used last; `ascii` None: as the locale requires.
 
-    `warnings`: faults of the file that do not keep the app from starting.
+    `warnings`: faults of the file that do not keep the app from starting. `slurm`: read where a job
+    is submitted, by `core.slurm.settings`.
     """
 
     keys: dict[str, str] = {}
     theme: str | None = None
     ascii: bool | None = None
     warnings: list[str] = []
+    slurm: dict[str, Any] = {}
 
 
-NAMES = ("keys", "theme", "ascii")
-
-
-def settings_file() -> Path:
-    """Returns the path of the user's settings, which may not exist."""
-    chosen = os.environ.get("TUI_LOOP_CONFIG")
-    return Path(chosen) if chosen else user_config_path("tui-loop", appauthor=False) / "config.toml"
+NAMES = ("keys", "theme", "ascii", "slurm")
 
 
 def read_settings(path: Path) -> Settings:

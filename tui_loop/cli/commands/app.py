@@ -36,11 +36,12 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_keys(args: argparse.Namespace, out: Output) -> int:
+    from tui_loop.core.slurm.settings import user_settings_file
     from tui_loop.tui.actions import ACTIONS, SCOPES
     from tui_loop.tui.keys import keys_of
-    from tui_loop.tui.settings import read_settings, settings_file
+    from tui_loop.tui.settings import read_settings
 
-    path = settings_file()
+    path = user_settings_file()
     settings = read_settings(path)
     keys = settings.keys
     for warning in settings.warnings:

@@ -41,7 +41,7 @@ class NoSlurm(TuiLoopError):
 class JobState(msgspec.Struct, frozen=True):
     """A job as squeue shows it. `name`: such as PENDING; `left` and `start` as SLURM writes them.
 
-    "" stands for what does not apply.
+    "" where a value does not apply.
     """
 
     id: str
@@ -77,9 +77,12 @@ def has_slurm() -> bool:
     return shutil.which("sbatch") is not None
 
 
-def submit(script: Path, folder: Path) -> str:
-    """Submits a script from `folder`; returns the job's id. Raises NoSlurm, BadInput."""
-    result = _run(["sbatch", "--parsable", str(script)], folder)
+def submit(script: str, folder: Path) -> str:
+    """Submits the text of a script from `folder`; returns the job's id.
+
+    It is not written to a file: its lines may hold secrets. Raises NoSlurm, BadInput.
+    """
+    result = _run(["sbatch", "--parsable"], folder, script)
     if result.returncode:
         reason = one_line(result.stderr.strip() or f"exit code {result.returncode}", 300)
         raise BadInput(
@@ -129,7 +132,9 @@ def _state(line: str) -> JobState | None:
     )
 
 
-def _run(words: list[str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+def _run(
+    words: list[str], folder: Path | None = None, text: str = ""
+) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             words,
@@ -139,7 +144,7 @@ def _run(words: list[str], folder: Path | None = None) -> subprocess.CompletedPr
             errors="replace",
             timeout=SECONDS,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=text,
             env={**os.environ, "LC_ALL": "C"},
         )
     except FileNotFoundError as error:

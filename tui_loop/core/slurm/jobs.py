@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from tui_loop.core.errors import BadInput
-from tui_loop.core.record.files import write_atomically
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.lock import LockWatcher
 from tui_loop.core.record.reader import iteration_of, read_run
@@ -18,6 +17,7 @@ from tui_loop.core.slurm.commands import JobState, cancel, states, submit
 from tui_loop.core.slurm.record import JobRecord, read_job, write_job
 from tui_loop.core.slurm.script import script_of
 from tui_loop.core.slurm.settings import SlurmSettings
+from tui_loop.core.text.secrets import redacted
 from tui_loop.core.workflow.draft import return_unstarted
 
 ASKED = ("queued", *LIVE, *RESUMABLE)
@@ -105,13 +105,14 @@ def submit_iteration(
 
     `after`: jobs that must have ended before it starts.
     """
-    script = folder.path / "job.sh"
-    write_atomically(script, script_of(folder, settings, after=after))
-    job = submit(script, folder.loop.root)
+    job = submit(script_of(folder, settings, after=after), folder.loop.root)
     if not job.isdecimal():
         raise BadInput(f"sbatch: returned {job!r} instead of the number of a job", "see squeue")
     record = JobRecord(
-        id=job, t=round(time.time(), 3), host=socket.gethostname(), sbatch=settings.sbatch
+        id=job,
+        t=round(time.time(), 3),
+        host=socket.gethostname(),
+        sbatch=redacted(settings.sbatch),
     )
     write_job(folder, record)
     return record

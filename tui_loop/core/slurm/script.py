@@ -43,7 +43,7 @@ def script_of(
         f"--job-name={name}",
         f"--comment={name}",
         f"--chdir={folder.loop.root}",
-        f"--output={folder.path.resolve() / 'job.log'}",
+        f"--output={folder.output.resolve()}",
         "--open-mode=append",
         "--requeue",
         "--ntasks=1",

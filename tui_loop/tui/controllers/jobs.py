@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from tui_loop.core.record.reader import stamp_of
 from tui_loop.core.slurm.jobs import Job, cancel_waiting, jobs_of, settle
 from tui_loop.tui.controllers.context import Context
+from tui_loop.tui.keys import in_keys
 
 POLL_SECONDS = 5.0
 """One squeue for all jobs of the loop, at most so often: a controller serves a whole cluster."""
@@ -52,14 +54,19 @@ class JobsController:
         context = self._context
         try:
             found = await context.in_thread(jobs_of, [context.loop])
-            for message in await context.in_thread(settle, context.loop, found):
-                context.notify(message)
+            self._tell(await context.in_thread(settle, context.loop, found))
         finally:
             self._asked_at, self._is_asking = time.monotonic(), False
         jobs = {job.folder.number: job for job in found.values()}
         if jobs != context.poller.jobs:
             context.poller.jobs = jobs
             context.bench.poll_now()
+
+    def _tell(self, messages: Sequence[str]) -> None:
+        """Shows messages as one: a second would take the place of the first."""
+        if messages:
+            keys = self._context.services.keys
+            self._context.notify(" ".join(in_keys(each, keys) for each in messages))
 
     async def _cancel(self, job: Job) -> None:
         context, number = self._context, job.folder.number
@@ -73,8 +80,6 @@ class JobsController:
         )
         if answer:
             messages = await context.in_thread(cancel_waiting, job)
-            context.notify(f"Job {job.record.id} was cancelled.")
-            for message in messages:
-                context.notify(message)
+            self._tell([f"Job {job.record.id} was cancelled.", *messages])
             context.bench.poll_now()
             self.refresh(again=True)

@@ -19,6 +19,7 @@ from tui_loop.tui.controllers.drafts import DraftsController
 from tui_loop.tui.controllers.jobs import JobsController
 from tui_loop.tui.controllers.unattended import AutopilotController
 from tui_loop.tui.keys import with_keys
+from tui_loop.tui.screens.dialogs import ScriptScreen
 from tui_loop.tui.screens.run_dialogs import RunChoice, RunDialog
 from tui_loop.tui.widgets.config_form import ConfigPane
 from tui_loop.tui.widgets.iterations import DRAFT
@@ -112,9 +113,12 @@ class RunsController:
         """Shows the script and asks whether to submit it."""
         context = self._context
         script = await context.in_thread(context.backend.job_script, context.loop, draft, sbatch)
-        lines: list[list[Span]] = [[(flat(line, 400), "")] for line in script.splitlines()]
+        shown = "\n".join(flat(line, 400) for line in script.splitlines())
         answers = [("s", "submit the job", "submit"), ("c", "not yet", "")]
-        return bool(await context.ask("Submit this script?", lines, answers))
+        chosen: str | None = await context.wait_for(
+            ScriptScreen("Submit this script?", shown, answers)
+        )
+        return bool(chosen)
 
     async def _preview(self, dialog: RunDialog, draft: Draft) -> None:
         context = self._context

@@ -117,8 +117,11 @@ class AskScreen(Dialog[str]):
     CANCELLED = ""
     DEFAULT_CSS = "AskScreen #answers { margin-top: 1; }"
 
-    def __init__(self, title: str, lines: Lines, answers: Sequence[Answer]) -> None:
-        super().__init__(title, "{list.open} chooses · {app.back} goes back", lines)
+    def __init__(
+        self, title: str, lines: Lines, answers: Sequence[Answer], *, is_wide: bool = False
+    ) -> None:
+        keys = "{list.open} chooses · {app.back} goes back"
+        super().__init__(title, keys, lines, is_wide=is_wide)
         self._answers = answers
 
     def compose_below(self) -> ComposeResult:
@@ -140,6 +143,28 @@ class AskScreen(Dialog[str]):
                 event.stop()
                 self.dismiss(value)
                 return
+
+
+FRAME_LINES = 6
+"""Rows of a question around its lines: the frame, the gap, and two answers."""
+
+
+class ScriptScreen(AskScreen):
+    """A question about a text of many lines, which gets the height of the terminal."""
+
+    def __init__(self, title: str, text: str, answers: Sequence[Answer]) -> None:
+        lines = [[(line, "")] for line in text.splitlines()]
+        super().__init__(title, lines, answers, is_wide=True)
+
+    def on_mount(self) -> None:
+        self.MOST_LINES = max(self.LEAST_LINES, self.app.size.height - FRAME_LINES)
+        super().on_mount()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key in ("pagedown", "pageup"):
+            event.stop()
+            by = self.sheet.size.height * (1 if event.key == "pagedown" else -1)
+            self.sheet.scroll_relative(y=by, animate=False)
 
 
 class InputDialog(Dialog[str | None]):

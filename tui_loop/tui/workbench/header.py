@@ -90,6 +90,8 @@ def run_parts(snapshot: LoopSnapshot, now: float) -> list[HeaderPart]:
     state = run_state(view)
     style = "accent" if view.state == "running" and view.silent_s is None else "warn"
     parts = [HeaderPart(f"▶ {view.number} {state}{_progress(run)}", style, 0)]
+    if job := snapshot.jobs.get(view.number):
+        parts.append(HeaderPart(flat(job.words, MODEL_LENGTH), "muted", 7))
     if others := len(snapshot.live_numbers) - 1:
         parts.append(HeaderPart(f"+{others} live", "accent", 2))
     if snapshot.unattended:
