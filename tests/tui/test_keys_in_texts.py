@@ -82,7 +82,7 @@ def test_frames_of_dialogs_name_the_users_keys(open_app: OpenApp) -> None:
     async def steps(opened: Opened) -> None:
         await opened.press("x")
         await opened.until(lambda: isinstance(opened.app.screen, RunDialog))
-        await opened.shows("enter runs the draft · f2 goes back")
+        await opened.shows("enter runs the draft · tab next field · f2 goes back")
 
     on_app(open_app(settings=Settings(keys=KEYS)), steps)
 
@@ -101,7 +101,7 @@ EXCEPT = {
     "the next key runs a command · esc closes the menu": "esc always closes it",
     "/": "the sign of the line to search with, not a key",
     # enter submits a line of input, and tab goes to the next one: Textual's own keys
-    "enter runs the draft · {app.back} goes back": "a line of input",
+    "enter runs the draft · tab next field · {app.back} goes back": "a line of input",
     "enter runs them · {app.back} goes back": "a line of input",
     "enter starts · tab next field · {app.back} goes back": "a line of input",
     "This run repeats its parent. Press enter again to run it.": "a line of input",

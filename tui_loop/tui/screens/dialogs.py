@@ -104,11 +104,18 @@ class Dialog(ModalScreen[Result]):
         self.sheet.styles.height = min(self.MOST_LINES, max(self.LEAST_LINES, height))
 
 
-def labelled(label: str, field: TextInput, *, width: int = 0) -> Horizontal:
-    """Returns a line of input behind its label; `width`: the least cells of the label."""
+def labelled(label: str, field: TextInput, *, width: int = 0, note: str = "") -> Horizontal:
+    """Returns a line of input behind its label; `width`: the least cells of the label.
+
+    `note`: what may be typed, at the end of the line.
+    """
     sheet = Sheet([[(label, "muted")]], is_note=True)
     sheet.styles.width = max(width, width_of(label)) + 2
-    return Horizontal(sheet, field)
+    if not note:
+        return Horizontal(sheet, field)
+    after = Sheet([[(note, "muted")]], is_note=True)
+    after.styles.width = width_of(note)
+    return Horizontal(sheet, field, after)
 
 
 class AskScreen(Dialog[str]):

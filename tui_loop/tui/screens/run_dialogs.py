@@ -39,6 +39,9 @@ HOMES = {"app": "thread", "process": "process", "job": "job"}
 
 HOME_WORDS = "app, process (its own), or job (SLURM)"
 
+RUN_LABEL = 7
+"""Cells of the labels in the dialog of a run."""
+
 
 class RunChoice(msgspec.Struct, frozen=True):
     """How the draft should run. `sbatch`: options for a job."""
@@ -60,19 +63,19 @@ class RunDialog(Dialog[RunChoice | None]):
         self._is_confirmed = bool(draft.changed) or not draft.parent
         self._shown = self._lines("reading the data ...")
         origin = f", from {draft.parent}" if draft.parent else ""
-        keys = "enter runs the draft · {app.back} goes back"
+        keys = "enter runs the draft · tab next field · {app.back} goes back"
         super().__init__(f"Run {number}{origin}", keys, self._shown, is_wide=True)
         self.field = TextInput(draft.why, placeholder="why this change? (stored in the record)")
         home = next((word for word, value in HOMES.items() if value == runner_of(draft)), "app")
-        self.home = TextInput(home, placeholder=HOME_WORDS, id="home")
+        self.home = TextInput(home, id="home")
         self.sbatch = TextInput(
             placeholder="more options, e.g. --gres=gpu:1 --time=4:00:00", id="sbatch"
         )
-        self._options = labelled("sbatch", self.sbatch)
+        self._options = labelled("sbatch", self.sbatch, width=RUN_LABEL)
 
     def compose_below(self) -> ComposeResult:
-        yield labelled("why", self.field)
-        yield labelled("runs in", self.home)
+        yield labelled("why", self.field, width=RUN_LABEL)
+        yield labelled("runs in", self.home, width=RUN_LABEL, note=HOME_WORDS)
         yield self._options
 
     def on_mount(self) -> None:
@@ -188,7 +191,7 @@ AT_ONCE = "a number, or gpus for one run per GPU"
 
 
 def _at_once_input() -> TextInput:
-    return TextInput(ONE, placeholder=AT_ONCE, id="at-once")
+    return TextInput(ONE, id="at-once")
 
 
 class QueueDialog(Dialog[str | None]):
@@ -203,7 +206,7 @@ class QueueDialog(Dialog[str | None]):
         self.at_once = _at_once_input()
 
     def compose_below(self) -> ComposeResult:
-        yield labelled("runs at once", self.at_once, width=LABEL)
+        yield labelled("runs at once", self.at_once, width=LABEL, note=AT_ONCE)
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -246,7 +249,7 @@ class AutoDialog(Dialog[Budget | None]):
     def compose_below(self) -> ComposeResult:
         yield labelled("iterations", self.iterations, width=LABEL)
         yield labelled("hours at most", self.hours, width=LABEL)
-        yield labelled("runs at once", self.at_once, width=LABEL)
+        yield labelled("runs at once", self.at_once, width=LABEL, note=AT_ONCE)
 
     def on_mount(self) -> None:
         super().on_mount()
