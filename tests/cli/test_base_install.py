@@ -14,7 +14,7 @@ from tests.conftest import CHECKOUT
 
 pytestmark = pytest.mark.slow
 
-LIMIT_BYTES = 40 * 1024 * 1024
+LIMIT_BYTES = 44 * 1024 * 1024
 
 
 def run(*command: str, folder: Path) -> str:

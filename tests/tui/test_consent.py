@@ -24,7 +24,7 @@ KEYS = {
     "ask": ["g m"],
     "retry": ["4", "g n", "enter"],
     "auto": ["g a"],
-    "queue": ["g q", "r", "r"],
+    "queue": ["g q", "r", "enter"],
     "holdout": ["g r", "r", "e"],
 }
 

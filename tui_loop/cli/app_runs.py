@@ -60,12 +60,14 @@ class AppRuns:
         """Describes what running the draft would do; raises TuiLoopError where it would fail."""
         from tui_loop.cli.preflight_report import start_findings
         from tui_loop.cli.start import check_start
+        from tui_loop.core.slurm.commands import has_slurm
         from tui_loop.core.workflow.draft import plan_of
         from tui_loop.engine.extras import require_train
 
         require_train("training")
         plan = plan_of(loop, draft)
-        start = check_start(loop, plan, allow_code=self._allow_code)
+        is_here = not has_slurm()  # a login node has other devices than the nodes of jobs
+        start = check_start(loop, plan, allow_code=self._allow_code, is_here=is_here)
         return Preview(
             number=max(loop.numbers(), default=0) + 1,
             changes=start.plans[0].changes,
@@ -282,6 +284,8 @@ class AppRuns:
 
 def _runs_as_job(folder: IterationFolder) -> bool:
     """Whether the iteration ran as a SLURM job last, or is to run as one."""
+    from tui_loop.core.slurm.commands import has_slurm
     from tui_loop.core.slurm.record import read_job
 
-    return read_job(folder) is not None or folder.read_config().run.runner == "job"
+    is_job = read_job(folder) is not None or folder.read_config().run.runner == "job"
+    return is_job and has_slurm()

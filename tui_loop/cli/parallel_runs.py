@@ -19,9 +19,10 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.preflight.check_result import CheckResult
 from tui_loop.core.record.events import WAITING_FOR_GPU
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.lock import LockWatcher
 from tui_loop.core.record.reader import iteration_of, read_run
-from tui_loop.core.record.requests import append_request, live_numbers
-from tui_loop.core.record.structs import Iteration
+from tui_loop.core.record.requests import append_request, asks_to_stop
+from tui_loop.core.record.structs import LIVE, Iteration
 from tui_loop.core.text.secrets import redact_file
 from tui_loop.core.workflow.draft import return_unstarted
 
@@ -48,6 +49,7 @@ class _Live(msgspec.Struct):
     folders: list[IterationFolder]
     attempts: dict[int, int]
     process: Any
+    _is_settled: bool = False
 
     @property
     def current(self) -> IterationFolder:
@@ -62,14 +64,18 @@ class _Live(msgspec.Struct):
     def has_started(self, folder: IterationFolder) -> bool:
         return read_run(folder).attempt >= self.attempts[folder.number]
 
-    @property
-    def has_claimed(self) -> bool:
-        """Whether the process holds its GPUs; it claims them before anything else."""
+    def is_settled(self) -> bool:
+        """Whether the process holds its GPUs, and has measured the base if that is among its runs.
+
+        It claims the GPUs before anything else. What was so once remains so: a journal may be long.
+        """
+        self._is_settled = self._is_settled or (self._has_claimed() and not self._measures_base())
+        return self._is_settled
+
+    def _has_claimed(self) -> bool:
         return self.has_started(self.current) or _phase(self._first) not in (None, WAITING_FOR_GPU)
 
-    @property
-    def measures_base(self) -> bool:
-        """Whether the base model is among these runs and has not been measured yet."""
+    def _measures_base(self) -> bool:
         base = self.folders[0]
         return base.number == 0 and not (
             base.path.exists() and iteration_of(base).state == "finished"
@@ -118,11 +124,16 @@ class ParallelRuns:
         Everything else is compared with the base, so nothing starts before that is measured. A
         process that has not yet claimed its GPU could get the one that is free now.
         """
-        own = {folder.number for each in self._live for folder in each.folders}
-        others = set(live_numbers(self._loop)) - own
-        if len(self._live) + len(others) >= self._slots:
+        if len(self._live) >= self._slots or not all(each.is_settled() for each in self._live):
             return False
-        return all(each.has_claimed and not each.measures_base for each in self._live)
+        if any(not each.folders[-1].path.exists() for each in self._live):
+            return False  # it was refused: its number would be given again before its process ends
+        if LockWatcher(self._loop.iteration(0).lock).poll() == "alive":
+            return False
+        own = {folder.number for each in self._live for folder in each.folders}
+        numbers = (number for number in self._loop.numbers() if number not in own)
+        others = sum(iteration_of(self._loop.iteration(number)).state in LIVE for number in numbers)
+        return len(self._live) + others < self._slots
 
     def start(self, folders: list[IterationFolder]) -> None:
         """Starts a process that runs these iterations in order."""
@@ -136,7 +147,7 @@ class ParallelRuns:
         self._live = [each for each in self._live if each not in done]
         found = [self._collect(each) for each in done]
         if any(each.is_stopped for each in found) and all(
-            read_run(each.current).stop_requested for each in self._live
+            asks_to_stop(each.current, each.attempts[each.current.number]) for each in self._live
         ):
             self.stop_requested = True  # of the whole loop, or of the last run
         return found

@@ -150,6 +150,9 @@ class QueueRunner:
             return
         reported = [each for each in ended.iterations if each.number or each.state != "finished"]
         self.ended += reported
+        last = ended.folders[-1].number
+        if not ended.is_stopped and last not in [each.number for each in ended.iterations]:
+            self._note_refusal(queued, "its process ended before the run started")
         for iteration in reported:
             self._out.note(f"{self._loop.name}/{iteration.number} {_end_text(iteration)}")
 

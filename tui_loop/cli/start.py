@@ -26,6 +26,7 @@ from tui_loop.core.record.lock import LockWatcher
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import live_run_in
 from tui_loop.core.record.structs import LIVE, RESUMABLE
+from tui_loop.core.slurm.jobs import job_of
 from tui_loop.core.text.secrets import fields_with_secrets
 from tui_loop.core.workflow.closing import refuse_closed
 from tui_loop.core.workflow.plan import (
@@ -254,6 +255,9 @@ def check_resume(
         }.get(iteration.state, f"is {iteration.state}")
         raise BadInput(f"{folder} {reason}", command("show", loop.name))
     require_train("resume")
+    job = job_of(folder)
+    if job is not None and (job.is_waiting or (job.is_running and iteration.state == "queued")):
+        raise BadInput(f"{folder}: {job.words}", f"cancel it first: {command('stop', folder)}")
     folder.check_no_links()
     config = folder.read_config()
     resumption = next_resumption(folder, read_run(folder))

@@ -13,7 +13,7 @@ from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.record.journal import Journal
 from tui_loop.core.record.lock import RunLock
 from tui_loop.core.record.reader import read_run
-from tui_loop.core.record.requests import RequestReader
+from tui_loop.core.record.requests import RequestReader, request_ids
 from tui_loop.engine.gpus.claim import NoneFree
 from tui_loop.engine.output_capture import output_to
 from tui_loop.engine.run_control import StopRequested
@@ -35,18 +35,24 @@ class BeforeRun:
         self._open.enter_context(output_to(self._folder.output))
         self._lock = self._open.enter_context(RunLock(self._folder.lock))
         run = read_run(self._folder)
+        self._attempt = run.attempt
+        self._earlier = request_ids(self._folder.requests)
         self._requests = RequestReader(self._folder.requests, run.attempt + 1)
+        self._requests.add_attempt(run.attempt)  # readers of an interrupted run name that one
         if run.started is None:
             self._journal = Journal(self._folder.journal, self._lock.report_trouble)
             self._open.callback(self._journal.close)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._lock.report_trouble("")
         self._open.close()
 
     def poll(self) -> None:
         """Raises StopRequested where a request or a signal asks for the end."""
-        if self._is_terminated() or any(each.name == "stop" for each in self._requests.read()):
+        stops = [each for each in self._requests.read() if each.name == "stop"]
+        is_new = any(each.attempt > self._attempt or each.id not in self._earlier for each in stops)
+        if self._is_terminated() or is_new:
             raise StopRequested
 
     def begin(self, phase: str, text: str) -> None:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,9 +27,11 @@ from tui_loop.core.preflight.data_checks import check_metric
 from tui_loop.core.preflight.setting_checks import check_settings
 from tui_loop.core.process import treat_user_signals_as_termination
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
+from tui_loop.core.record.lock import LockWatcher
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import ended_by_termination
 from tui_loop.core.record.structs import EndState
+from tui_loop.core.slurm.record import read_job
 from tui_loop.core.slurm.script import SAVED
 from tui_loop.core.workflow.draft import return_refused, return_unstarted
 from tui_loop.core.workflow.plan import create_base_for
@@ -38,6 +41,9 @@ from tui_loop.engine.gpus.process import fixed_gpus, use_only
 from tui_loop.engine.output_capture import output_to, set_environment
 from tui_loop.engine.run_control import StopRequested
 from tui_loop.engine.run_host import RunHost
+
+BASE_POLL_SECONDS, RECORD_SECONDS = 2.0, 30.0
+"""How often a job looks whether the base is measured, and how long it waits for its record."""
 
 EXIT_CODES: dict[EndState, int] = {"finished": 0, "failed": 1, "stopped": 3}
 
@@ -132,7 +138,11 @@ class HostedRuns:
         if self._terminated.is_set():  # a termination just before found no host
             return "stopped"
         with output_to(folder.output):
-            state = self._host.run()
+            try:
+                state = self._host.run()
+            except BadInput as locked:  # another process has just begun to run it
+                self.refusal = [error(CheckKind.CONFIG, locked.message, locked.hint)]
+                return "failed"
         self.has_device_fault |= self._host.has_device_fault
         self.gave_up |= self._host.gave_up
         if (fault := self._host.refusal) is not None:
@@ -157,15 +167,17 @@ class HostedRuns:
             if request is None:
                 return
             with self._before(folder) as before:
+                fixed = fixed_gpus()
                 self._claim = claim_in_time(
                     request,
                     str(folder),
                     run.gpu_wait,
-                    among=fixed_gpus(),
+                    among=fixed,
                     poll=before.poll,
                     waits=before.report_wait,
                 )
-            use_only(self._claim.gpus)
+            if not fixed:
+                use_only(self._claim.gpus)
         except BadInput as fault:
             self.refusal = [error(CheckKind.GPUS, fault.message, fault.hint)]
 
@@ -227,17 +239,34 @@ def _check(
     return [*check_settings(config), *check_metric(config, data), *built]
 
 
+def _is_of_job(folder: IterationFolder, job: str | None) -> bool:
+    """Whether `job.json` names this job, which is written just after it was submitted."""
+    ends = time.monotonic() + RECORD_SECONDS
+    while (record := read_job(folder)) is None or record.id != job:
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.2)
+    return True
+
+
 def folders_of_job(folder: IterationFolder) -> tuple[list[IterationFolder], int]:
     """Returns what a job that starts, perhaps again, has to run; nothing and its exit code for one
     that has ended for good.
 
     The base comes first where it has not been measured: an earlier job may have done that.
     """
+    job = os.environ.get("SLURM_JOB_ID")
+    if not _is_of_job(folder, job):
+        sys.stderr.write(f"{folder} does not belong to job {job}: it was submitted again\n")
+        return [], BadInput.exit_code
     run = read_run(folder)
-    is_again = run.started is not None and run.started.job == os.environ.get("SLURM_JOB_ID")
-    if is_again and run.ended is not None and not ended_by_termination(run):
+    is_again = run.started is not None and run.started.job == job
+    is_over = run.ended is not None and not ended_by_termination(run)
+    if run.ended is not None and is_over and (is_again or run.ended.state == "finished"):
         return [], EXIT_CODES[run.ended.state]
     base = folder.loop.iteration(0)
+    while base.path.exists() and LockWatcher(base.lock).poll() == "alive":
+        time.sleep(BASE_POLL_SECONDS)  # another job measures it
     state = iteration_of(base).state if base.path.exists() else "queued"
     needs_base = folder.read_config().evaluation.base and state not in ("finished", "unreadable")
     return ([base, folder] if needs_base else [folder]), 0

@@ -105,10 +105,10 @@ def test_the_options_of_user_loop_and_command_follow_each_other(
         '[slurm]\nsbatch = "--account=me"\nsetup = ["module load a"]\nrequeues = 3\n'
     )
     with loop.settings_file.open("a") as file:
-        file.write('\n[slurm]\nsbatch = "--time=2:00:00"\nsetup = ["module load b"]\n')
+        file.write('\n[slurm]\nsbatch = "--time=2:00:00"\n')
     found = slurm_settings(loop, "--time=1:00:00 --mem 4G")
     assert found.options == ["--account=me", "--time=2:00:00", "--time=1:00:00", "--mem=4G"]
-    assert (found.setup, found.requeues) == (["module load a", "module load b"], 3)
+    assert (found.setup, found.requeues) == (["module load a"], 3)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,23 @@ def test_a_wrong_table_is_refused_with_its_file(
         slurm_settings(loop)
     assert said in refused.value.message
     assert str(tmp_path / "config.toml") in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('setup = ["rm -rf ~"]', "only your own settings may have lines of bash"),
+        ('sbatch = "--output=/home/me/.bashrc"', "--output=/home/me/.bashrc is not allowed"),
+        ('sbatch = "-o x"', "-o x is not allowed"),
+    ],
+)
+def test_the_settings_of_a_loop_run_and_write_nothing(
+    loop: LoopFolder, text: str, said: str
+) -> None:
+    with loop.settings_file.open("a") as file:
+        file.write(f"\n[slurm]\n{text}\n")
+    with pytest.raises(BadInput, match=said):
+        slurm_settings(loop)
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def test_a_wait_ends_with_the_first_free_gpu_and_announces_each_change_once(gpus
         ANY, "support/1", None, poll=poll, waits=lambda fault: announced.append(str(fault))
     )
     assert uuids(got) == ["GPU-a"]
-    assert len(announced) == 3
+    assert len(announced) == 2, "other figures alone are no news"
     assert "NVML does not show" in announced[1]
 
 

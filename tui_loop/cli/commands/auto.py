@@ -80,8 +80,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
         config = loop.default_config()
         for each in args.ranges:
             read_range(each, config)
+    from tui_loop.core.slurm.inside import refuse_in_job
     from tui_loop.engine.extras import require_train
 
+    refuse_in_job(detach=args.detach)
     require_train("auto")
     from tui_loop.cli.autopilot_runner import AutoRequest, require_start_consent, run_autopilot
     from tui_loop.cli.loop_output import print_loop

@@ -28,6 +28,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import LoopFolder
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.slurm.inside import refuse_in_job
+from tui_loop.core.slurm.record import read_job
 from tui_loop.core.workflow.draft import drop_draft, new_draft, plan_of
 from tui_loop.core.workflow.plan import Plan, plan_next, plan_with
 
@@ -160,8 +161,11 @@ def _add_resume(parser: argparse.ArgumentParser) -> None:
 def _run_resume(args: argparse.Namespace, out: Output) -> int:
     folder = iteration_of_args(args)
     refuse_in_job(detach=args.detach)
-    settings = job_settings(folder.loop, args.sbatch) if args.job else None
-    _refuse_stray_options(args, is_job=args.job)
+    is_job = args.job or folder.read_config().run.runner == "job"
+    job = read_job(folder)
+    options = args.sbatch or (job.sbatch if job is not None else "")
+    settings = job_settings(folder.loop, options) if is_job else None
+    _refuse_stray_options(args, is_job=is_job)
     resume = check_resume(folder, allow_code=args.allow_code, is_here=settings is None)
     out.note(f"{folder} continues from {resume.description}")
     for text in resume.notices:

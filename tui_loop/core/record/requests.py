@@ -78,6 +78,12 @@ class RequestReader:
         return new
 
 
+def asks_to_stop(folder: IterationFolder, attempt: int) -> bool:
+    """Returns whether there is a stop request for an attempt, acknowledged or not."""
+    found = _requests_in(folder.requests)
+    return any(each.name == "stop" and each.attempt == attempt for each in found)
+
+
 def request_ids(path: Path) -> frozenset[str]:
     """Returns the ids of all requests in the file, for any attempt."""
     return frozenset(request.id for request in _requests_in(path))

@@ -109,7 +109,7 @@ def states(jobs: Iterable[str]) -> dict[str, JobState] | None:
     try:
         # All at once by user would miss the jobs of others; an unknown id alone is an error.
         result = _run(["squeue", "-h", "-t", "all", "-j", ",".join(ids), "-o", _FORMAT])
-    except (NoSlurm, subprocess.TimeoutExpired):
+    except TuiLoopError:
         return None
     if result.returncode:
         return {} if "Invalid job id" in result.stderr else None
@@ -135,6 +135,11 @@ def _state(line: str) -> JobState | None:
 def _run(
     words: list[str], folder: Path | None = None, text: str = ""
 ) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ)
+    if words[0] == "sbatch":  # the job inherits it, and SLURM chooses the job's GPUs
+        environment.pop("CUDA_VISIBLE_DEVICES", None)
+    else:
+        environment["LC_ALL"] = "C"
     try:
         return subprocess.run(
             words,
@@ -145,7 +150,12 @@ def _run(
             timeout=SECONDS,
             check=False,
             input=text,
-            env={**os.environ, "LC_ALL": "C"},
+            env=environment,
         )
     except FileNotFoundError as error:
         raise NoSlurm from error
+    except subprocess.TimeoutExpired as error:
+        raise BadInput(
+            f"{words[0]}: no answer from SLURM within {SECONDS:g} s",
+            "see squeue: the request may still have arrived",
+        ) from error

@@ -42,6 +42,10 @@ class Job(msgspec.Struct, frozen=True):
         return self.state is not None and self.state.is_waiting
 
     @property
+    def is_running(self) -> bool:
+        return self.state is not None and self.state.name in ("RUNNING", "CONFIGURING")
+
+    @property
     def has_ended(self) -> bool:
         """Whether SLURM says so, or no longer knows the job."""
         return not self.is_unknown and (self.state is None or self.state.has_ended)
@@ -132,6 +136,8 @@ def settle(loop: LoopFolder, jobs: Mapping[str, Job]) -> list[str]:
     messages = []
     for job in jobs.values():
         if job.folder.loop.path != loop.path or job.has_started:
+            continue
+        if read_job(job.folder) != job.record:  # submitted again meanwhile
             continue
         if job.state is not None and job.state.has_ended and _is_idle(job.folder):
             messages += [f"{job.words} before it began", *_return(job.folder)]

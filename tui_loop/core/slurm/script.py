@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder
 from tui_loop.core.slurm.settings import SlurmSettings
 
@@ -51,6 +52,9 @@ def script_of(
         *([f"--dependency=afterany:{':'.join(after)}"] if after else []),
         *settings.options,
     ]
+    for option in options:
+        if not option.isprintable():
+            raise BadInput(f"job script: control character in {option!r}", "rename the folder")
     host = [python, "-P", "-m", "tui_loop.engine.host", str(folder.loop.path.resolve())]
     run = shlex.join([*host, str(folder.number), "--job"])
     lines = [

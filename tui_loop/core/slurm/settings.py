@@ -70,16 +70,47 @@ def slurm_settings(loop: LoopFolder, sbatch: str = "") -> SlurmSettings:
     last of several equal ones.
     """
     user = _table(user_settings_file())
-    own = loop.read_settings().slurm
+    own = _of_loop(loop)
     found = [
         _converted(user, str(user_settings_file())),
         _converted(own, str(loop.settings_file)),
     ]
+    _refuse_other_options(found[1], str(loop.settings_file))
     return SlurmSettings(
         sbatch=" ".join(filter(None, (*(each.sbatch for each in found), sbatch))),
-        setup=[*found[0].setup, *found[1].setup],
+        setup=found[0].setup,
         requeues=found[1].requeues if "requeues" in own else found[0].requeues,
     )
+
+
+LOOP_OPTIONS = (
+    *("account", "constraint", "cpus-per-gpu", "cpus-per-task", "exclude", "exclusive", "gpus"),
+    *("gpus-per-node", "gpus-per-task", "gres", "licenses", "mem", "mem-per-cpu", "mem-per-gpu"),
+    *("nice", "nodelist", "partition", "qos", "reservation", "signal", "time"),
+)
+"""What `loop.toml` may ask of sbatch: resources. A loop may come from a stranger, and other options
+write files or run programs."""
+
+
+def _of_loop(loop: LoopFolder) -> dict[str, Any]:
+    """Returns the table of `loop.toml`; raises BadInput where it has lines of bash."""
+    table = loop.read_settings().slurm
+    if "setup" in table:
+        raise BadInput(
+            f"{loop.settings_file}: slurm.setup: only your own settings may have lines of bash",
+            f"move them to [slurm] of {user_settings_file()}",
+        )
+    return table
+
+
+def _refuse_other_options(settings: SlurmSettings, where: str) -> None:
+    for option in settings.options:
+        name = option.removeprefix("--").partition("=")[0]
+        if not option.startswith("--") or name not in LOOP_OPTIONS:
+            raise BadInput(
+                f"{where}: slurm.sbatch: {option} is not allowed in a loop's settings",
+                f"use --sbatch, or [slurm] of {user_settings_file()}",
+            )
 
 
 def _table(path: Path) -> Mapping[str, Any]:

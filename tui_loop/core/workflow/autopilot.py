@@ -157,10 +157,12 @@ class Autopilot:
         while stop is None or self._pending:
             if stop is None and not self._has_no_idea:
                 stop = self._begin()
-            for end in self._runner.ended():
+            ends = self._runner.ended()
+            for end in ends:
                 stop = self._finish(end) or stop
             if stop is None:
-                stop = self._reason_to_stop(self._clock() - started)
+                elapsed = self._clock() - started
+                stop = self._reason_to_stop(elapsed) if ends else self._spent(elapsed)
         best = self._history.best_runs
         outcome = Outcome(self._history.loop.name, tuple(self._steps), stop, best, self._about)
         self._report(stop.words)
@@ -175,10 +177,11 @@ class Autopilot:
         if best is not None and (reason := self._ready_reason(best)):
             return Stop("ready", reason)
         diagnosis = self._diagnosis(newest.number) if newest is not None and self._steps else None
+        return by_plateau(self._bests, diagnosis) or self._spent(elapsed)
+
+    def _spent(self, elapsed: float) -> Stop | None:
         count = len(self._steps) + len(self._pending)
-        return by_plateau(self._bests, diagnosis) or by_budget(
-            self._limits, count, elapsed, self._last_duration
-        )
+        return by_budget(self._limits, count, elapsed, self._last_duration)
 
     def _begin(self) -> Stop | None:
         """Decides on the next plan and starts it, if there is room; returns a reason to stop.
@@ -216,7 +219,7 @@ class Autopilot:
         self._refusals = 0
         self._last_duration = self._clock() - pending.since
         stop = self._judge(pending.plan, end.numbers)
-        return stop or (Stop("stopped", end.stopped) if end.stopped else None)
+        return Stop("stopped", end.stopped) if end.stopped else stop
 
     def _refused(self, plan: Plan, error: ChecksFailed) -> Stop | None:
         """Notes that the gate refused a plan; returns a reason to stop after too many."""

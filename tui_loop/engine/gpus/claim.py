@@ -20,7 +20,7 @@ from tui_loop.core.errors import BadInput
 from tui_loop.core.text.figures import counted, duration
 from tui_loop.core.text.untrusted import one_line
 from tui_loop.engine.gpus.listing import Gpu, GpuProcess, GpusUnreadable, list_gpus, named
-from tui_loop.engine.gpus.locks import GpuLock, NoLock, acquire, owner_of
+from tui_loop.engine.gpus.locks import GpuLock, NoLock, acquire, is_locked, owner_of
 from tui_loop.engine.gpus.share import VISIBLE, share_of
 from tui_loop.engine.launch import original_environment
 
@@ -29,6 +29,9 @@ LEAST_FREE = 0.5
 
 POLL_SECONDS = 1.0
 SHOWN_PROCESSES = 3
+OTHER_RUN = "locked by another run"
+_FIGURES = re.compile(r", for [\w ]+\)|[\d.]+ GiB of [\d.]+ GiB")
+"""What changes all the time in the words on a taken GPU."""
 NAME_CELLS = 30
 
 
@@ -128,6 +131,9 @@ def claim(request: GpuRequest, run: str, among: Sequence[Gpu] = ()) -> GpuClaim:
     """
     fixed = {gpu.uuid for gpu in among}
     suitable = [gpu for gpu in candidates(request) if not fixed or gpu.uuid in fixed]
+    if fixed:  # CUDA counts them in this order
+        order = [gpu.uuid for gpu in among]
+        suitable.sort(key=lambda gpu: order.index(gpu.uuid))
     locks: list[GpuLock] = []
     claimed: list[Gpu] = []
     taken: list[Taken] = []
@@ -139,7 +145,7 @@ def claim(request: GpuRequest, run: str, among: Sequence[Gpu] = ()) -> GpuClaim:
         if not why:
             try:
                 lock = acquire(gpu.uuid, run)
-                why = "" if lock is not None else _owner(gpu)
+                why = "" if lock is not None else _owner(gpu) or OTHER_RUN
             except NoLock as fault:
                 why = f"{_users(gpu.processes)} ({fault})" if gpu.processes else ""
         if why:
@@ -177,8 +183,8 @@ def claim_in_time(
         except NoneFree as fault:
             if ends is not None and time.monotonic() >= ends:
                 raise
-            if str(fault) != announced:
-                announced = str(fault)
+            if (now := _FIGURES.sub("", str(fault))) != announced:
+                announced = now
                 waits(fault)
         poll()
         left = POLL_SECONDS if ends is None else ends - time.monotonic()
@@ -252,8 +258,8 @@ def gib(count: float) -> str:
 def _owner(gpu: Gpu) -> str:
     """Says which run holds the lock of a GPU, "" where none does."""
     owner = owner_of(gpu.uuid)
-    if owner is None:
-        return ""
+    if owner is None:  # the file may be empty: its disk is full, or the run is just starting
+        return OTHER_RUN if is_locked(gpu.uuid) else ""
     held = duration(max(0.0, time.time() - owner.since))
     return f"run {owner.run} of {_user(owner.uid)} (process {owner.pid}, for {held})"
 

@@ -65,7 +65,8 @@ def list_gpus() -> list[Gpu]:
         reason = "no NVIDIA driver is loaded" if error.value in no_driver else f"NVML: {error}"
         raise GpusUnreadable(reason) from error
     try:
-        return [_read(pynvml, *each) for each in _devices(pynvml)]
+        read = [_value(pynvml, _read, pynvml, *each) for each in _devices(pynvml)]
+        return [gpu for gpu in read if gpu is not None]  # a GPU that is lost hides no other
     except pynvml.NVMLError as error:
         raise GpusUnreadable(f"NVML: {error}") from error
     finally:
@@ -76,7 +77,9 @@ def list_gpus() -> list[Gpu]:
 def _devices(nvml: Any) -> Iterator[tuple[int, Any]]:
     """Yields (index, handle) of every GPU, and of every slice where a GPU is in MIG mode."""
     for index in range(nvml.nvmlDeviceGetCount()):
-        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        handle = _value(nvml, nvml.nvmlDeviceGetHandleByIndex, index)
+        if handle is None:
+            continue
         mode = _value(nvml, nvml.nvmlDeviceGetMigMode, handle)
         if not mode or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
             yield index, handle

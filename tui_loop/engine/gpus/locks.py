@@ -140,7 +140,9 @@ def _opened(uuid: str, *, create: bool) -> int:
     path = lock_folder()
     try:
         folder = _open_folder(path, create=create)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if create:
+            raise NoLock(f"{path}: {error.strerror}") from error
         raise
     except OSError as error:
         raise NoLock(f"{path}: {error.strerror}") from error

@@ -33,6 +33,8 @@ def use_one() -> None:
     It is for work that is no run, and so claims none: the GPU with the most free memory, those that
     no run has claimed first.
     """
+    # Whether there is a GPU is asked of NVML then: CUDA would fix the process to what it sees.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     if _chosen or is_in_use():
         return
     gpus: list[Gpu] = []
@@ -62,7 +64,7 @@ def needs_own_process(run: Run) -> bool:
     if not fixed or request is None:
         return False
     wanted = [named(fixed, entry) for entry in request.entries]
-    if None in wanted or request.count > len(fixed):
+    if None in wanted or request.count != len(fixed):
         return True
     try:
         now = {gpu.uuid: gpu for gpu in list_gpus()}

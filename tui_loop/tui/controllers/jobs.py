@@ -21,6 +21,7 @@ class JobsController:
         self._context = context
         self._asked_at = 0.0
         self._is_asking = False
+        self._told = set[str]()
 
     def refresh(self, *, again: bool = False) -> None:
         """Asks for the states where they are older than POLL_SECONDS."""
@@ -54,7 +55,9 @@ class JobsController:
         context = self._context
         try:
             found = await context.in_thread(jobs_of, [context.loop])
-            self._tell(await context.in_thread(settle, context.loop, found))
+            messages = await context.in_thread(settle, context.loop, found)
+            self._tell([each for each in messages if each not in self._told])
+            self._told.update(messages)
         finally:
             self._asked_at, self._is_asking = time.monotonic(), False
         jobs = {job.folder.number: job for job in found.values()}
