@@ -70,7 +70,9 @@ def test_a_run_in_the_apps_process_is_one_process_and_names_what_it_ignored(
     loop = tiny_loop(training={"max_steps": 1, "eval_steps": 0})
     folder = loop.loop.existing(loop.plan())
     assert RunHost(folder, runner="thread").run() == "finished"
-    assert f"variables of a launcher are ignored: {', '.join(sorted(LEFT_BEHIND))};" in (told(folder))
+    assert f"variables of a launcher are ignored: {', '.join(sorted(LEFT_BEHIND))};" in (
+        told(folder)
+    )
 
 
 @pytest.mark.slow
