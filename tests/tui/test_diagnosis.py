@@ -511,7 +511,7 @@ def test_a_long_reason_pushes_out_neither_the_verdict_nor_what_a_draft_offers(
         await opened.goes_to(DRAFT)
         await opened.shows_in("#iteration-note", "because: words", "r runs the draft. 2 edits it.")
         await opened.press("r")
-        await opened.shows("expects score 72% to 80%", "why  words of a reason that")
+        await opened.shows("expects score 72% to 80%", "why      words of a reason that")
 
     on_app(open_app(size=SMALL, number=2), steps)
 

@@ -53,6 +53,7 @@ class SearchTime:
                 raise TimeoutError
             return match(text, timeout=self._left, concurrent=True) is not None
         except TimeoutError as error:
+            self._left = 0.0  # a busy machine gave this thread less time than passed
             raise BadInput(
                 f"{what} takes too long",
                 "simplify the pattern: avoid repeats within repeats, as in (a+)+",
