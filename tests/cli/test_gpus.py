@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from tests.gpus.fake import Card, FakeGpus, gpus
+from tests.small_loop import small_loop, small_settings
 from tests.waiting import PATIENCE_SECONDS, wait_until
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
-from tui_loop.core.record.loops_folder import LoopsFolder
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.reader import iteration_of, read_run
 from tui_loop.core.record.requests import live_numbers, send_request
 from tui_loop.core.workflow.plan import plan_next, replicates
@@ -28,12 +28,7 @@ __all__ = ["gpus"]
 pytestmark = pytest.mark.train
 
 NAME = "night"
-SMALL = {
-    "model": {"id": "tiny"},
-    "data": {"train": "rows.jsonl"},
-    "training": {"max_steps": 2, "per_device_train_batch_size": 4, "max_length": 64},
-    "evaluation": {"base": False, "max_length": 64, "max_new_tokens": 4},
-}
+SMALL = small_settings(max_steps=2)
 ENDLESS = "training.max_steps=1000000"
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -43,11 +38,7 @@ Start = Callable[..., subprocess.Popen[str]]
 def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoopFolder:
     """A loop of 20 rows without iterations; the test's folder is the current one."""
     monkeypatch.chdir(tmp_path)
-    rows = [{"prompt": f"say {n}", "completion": f"word {n % 5}"} for n in range(20)]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return LoopsFolder(tmp_path / "loops").create(
-        NAME, LoopSettings(metric="label", defaults=SMALL)
-    )
+    return small_loop(tmp_path, NAME, SMALL)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import pytest
 
 from tests.faults.test_app_on_a_terminal import AppOnTerminal
 from tests.slurm.cluster import Cluster, cluster
+from tests.small_loop import small_loop, small_settings
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tui_loop.core.record.events import MetricsLogged
-from tui_loop.core.record.folders import IterationFolder, LoopFolder, LoopSettings
+from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.follower import Follower
 from tui_loop.core.record.loops_folder import LoopsFolder
 from tui_loop.core.record.reader import iteration_of, read_run
@@ -30,17 +31,7 @@ __all__ = ["cluster"]
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 NAME = "night"
-SMALL = {
-    "model": {"id": "tiny"},
-    "data": {"train": "rows.jsonl"},
-    "training": {
-        "max_steps": 100_000,
-        "per_device_train_batch_size": 4,
-        "max_length": 64,
-        "logging_steps": 1,
-    },
-    "evaluation": {"base": False, "max_length": 64, "max_new_tokens": 4},
-}
+SMALL = small_settings(max_steps=100_000, logging_steps=1)
 ALL_CPUS = "--exclusive"
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -50,11 +41,7 @@ Program = Callable[..., subprocess.CompletedProcess[str]]
 def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoopFolder:
     """A loop of 20 rows without iterations; the test's folder is the current one."""
     monkeypatch.chdir(tmp_path)
-    rows = [{"prompt": f"say {n}", "completion": f"word {n % 5}"} for n in range(20)]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return LoopsFolder(tmp_path / "loops").create(
-        NAME, LoopSettings(metric="label", defaults=SMALL)
-    )
+    return small_loop(tmp_path, NAME, SMALL)
 
 
 @pytest.fixture
@@ -73,6 +60,20 @@ def program(cluster: Cluster, loop: LoopFolder) -> Program:
         )
 
     return run
+
+
+@pytest.fixture
+def app(
+    cluster: Cluster, loop: LoopFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AppOnTerminal]:
+    """The app on the loop, in a terminal of 80x24 on the cluster's node."""
+    for name, value in cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    opened = AppOnTerminal(tmp_path, tmp_path / "state", NAME)
+    try:
+        yield opened
+    finally:
+        opened.closes()
 
 
 def submitted(program: Program, loop: LoopFolder, *words: str) -> tuple[IterationFolder, str]:
@@ -204,8 +205,7 @@ def test_a_preempted_job_continues_with_the_losses_of_an_uninterrupted_run(
     assert (run.attempt, iteration_of(folder).state) == (2, "finished")
     assert run.started is not None
     assert run.started.from_step >= 20
-    settings = LoopSettings(metric="label", defaults=SMALL)
-    plain = LoopsFolder(loop.path.parent).create("plain", settings)
+    plain = LoopsFolder(loop.path.parent).create("plain", SMALL)
     done = program("run", "plain", *steps)
     assert done.returncode == 0, done.stderr
     uninterrupted = losses(plain.iteration(1))
@@ -310,8 +310,7 @@ def test_a_controller_that_is_away_is_unknown_and_the_run_goes_on(
 def test_the_queue_submits_all_drafts_and_the_first_measures_the_base(
     cluster: Cluster, program: Program, loop: LoopFolder
 ) -> None:
-    measured = {**SMALL, "evaluation": {**SMALL["evaluation"], "base": True}}
-    settings = LoopSettings(metric="label", defaults=measured)
+    settings = small_settings(base=True, max_steps=100_000)
     loop = LoopsFolder(loop.path.parent).create("measured", settings)
     plan = plan_next(loop, parent=None, settings=["training.max_steps=2"], why="a night")
     add(loop, *(queued_plan(each) for each in replicates(loop, plan, 2)))
@@ -328,59 +327,47 @@ def test_the_queue_submits_all_drafts_and_the_first_measures_the_base(
 
 
 def test_a_job_is_submitted_and_stopped_from_the_app_by_keys(
-    cluster: Cluster, loop: LoopFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, loop: LoopFolder, app: AppOnTerminal
 ) -> None:
-    for name, value in cluster.environment.items():
-        monkeypatch.setenv(name, value)
-    app = AppOnTerminal(tmp_path, tmp_path / "state", NAME)
-    try:
-        app.shows("idle").types("r")
-        app.shows("training rows").types("\t\x15job\t--time=10\r")
-        app.shows("Submit this script?").shows("#SBATCH --time=10").types("s")
-        folder = loop.iteration(1)
-        wait_until(lambda: read_job(folder) is not None, "the job", between=app._read)
-        job = read_job(folder)
-        assert job is not None
-        app.shows(f"Iteration 1 is job {job.id}")
-        wait_until(
-            lambda: read_run(folder).done >= 3 and read_run(folder).phase == "training",
-            "training",
-            between=app._read,
-        )
-        app.types("1")
-        app.shows(f"job {job.id} running on {cluster.host}").types("s")
-        app.shows("Stop 1?").types("s")
-        wait_until(lambda: iteration_of(folder).state == "stopped", "the end", between=app._read)
-        reaches(cluster, job.id, "FAILED")
-        app.types("R")
-        app.shows("Resume 1?").shows("it is submitted as a SLURM job again").types("r")
-        wait_until(
-            lambda: (again := read_job(folder)) is not None and again.id != job.id,
-            "the second job",
-            between=app._read,
-        )
-        again = read_job(folder)
-        assert again is not None
-        assert again.sbatch == "--time=10"
-        cluster.run("scancel", again.id)
-    finally:
-        app.closes()
+    app.shows("idle").types("r")
+    app.shows("training rows").types("\t\x15job\t--time=10\r")
+    app.shows("Submit this script?").shows("#SBATCH --time=10").types("s")
+    folder = loop.iteration(1)
+    wait_until(lambda: read_job(folder) is not None, "the job", between=app._read)
+    job = read_job(folder)
+    assert job is not None
+    app.shows(f"Iteration 1 is job {job.id}")
+    wait_until(
+        lambda: read_run(folder).done >= 3 and read_run(folder).phase == "training",
+        "training",
+        between=app._read,
+    )
+    app.types("1")
+    app.shows(f"job {job.id} running on {cluster.host}").types("s")
+    app.shows("Stop 1?").types("s")
+    wait_until(lambda: iteration_of(folder).state == "stopped", "the end", between=app._read)
+    reaches(cluster, job.id, "FAILED")
+    app.types("R")
+    app.shows("Resume 1?").shows("it is submitted as a SLURM job again").types("r")
+    wait_until(
+        lambda: (again := read_job(folder)) is not None and again.id != job.id,
+        "the second job",
+        between=app._read,
+    )
+    again = read_job(folder)
+    assert again is not None
+    assert again.sbatch == "--time=10"
+    cluster.run("scancel", again.id)
 
 
 def test_a_waiting_job_is_cancelled_from_the_app_by_a_key(
-    cluster: Cluster, loop: LoopFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, loop: LoopFolder, app: AppOnTerminal
 ) -> None:
-    for name, value in cluster.environment.items():
-        monkeypatch.setenv(name, value)
-    app = AppOnTerminal(tmp_path, tmp_path / "state", NAME)
-    try:
-        app.shows("idle").types("r")
-        app.shows("training rows").types("\t\x15job\t--begin=now+1hour\r")
-        app.shows("Submit this script?").types("s")
-        app.shows("1 job waiting").types("s")
-        app.shows("Cancel job").types("x")
-        app.shows(" was cancelled. night/1 did not start and is a draft again")
-        wait_until(lambda: loop.numbers() == [], "the draft", between=app._read)
-        assert read_draft(loop) is not None
-    finally:
-        app.closes()
+    app.shows("idle").types("r")
+    app.shows("training rows").types("\t\x15job\t--begin=now+1hour\r")
+    app.shows("Submit this script?").types("s")
+    app.shows("1 job waiting").types("s")
+    app.shows("Cancel job").types("x")
+    app.shows(" was cancelled. night/1 did not start and is a draft again")
+    wait_until(lambda: loop.numbers() == [], "the draft", between=app._read)
+    assert read_draft(loop) is not None

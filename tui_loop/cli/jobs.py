@@ -27,9 +27,14 @@ def submit_runs(
     loop: LoopFolder, folders: Sequence[IterationFolder], settings: SlurmSettings, out: Output
 ) -> int:
     """Submits a job for each iteration and prints how to follow them; returns the exit code."""
-    jobs = submitted(loop, folders, settings, lambda text: out.advice(out.spelled_out(text)))
+    jobs = submitted(loop, folders, settings, shown_by(out))
     print_jobs(loop, jobs, out)
     return 0
+
+
+def shown_by(out: Output) -> Callable[[str], None]:
+    """Returns what shows the scripts and messages of a submission on the command line."""
+    return lambda text: out.advice(out.spelled_out(text))
 
 
 def submitted(
@@ -58,11 +63,11 @@ def submitted(
     return jobs
 
 
-def print_jobs(loop: LoopFolder, jobs: Mapping[int, str], out: Output, **more: object) -> None:
+def print_jobs(loop: LoopFolder, jobs: Mapping[int, str], out: Output) -> None:
     """Prints the record of submitted jobs, or how to follow and stop them."""
     if out.as_json:
         records = [{"iteration": number, "job": job} for number, job in jobs.items()]
-        out.record({"loop": loop.name, "jobs": records, **more})
+        out.record({"loop": loop.name, "jobs": records})
     elif jobs:
         out.line(f"follow: tui-loop status {loop.name}, tui-loop log {loop.name} -f")
         out.line(f"stop:   tui-loop stop {loop.name}")

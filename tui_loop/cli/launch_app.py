@@ -29,7 +29,7 @@ def open_app(loops: Path, target: str | None, out: Output, *, allow_code: bool =
     """
     out.loops = loops
     gc.disable()  # speeds up the start; the app enables it after its first frame
-    from tui_loop.core.slurm.settings import user_settings_file
+    from tui_loop.core.record.files import user_settings_file
     from tui_loop.tui.settings import Memory, read_settings
     from tui_loop.tui.terminal import is_ascii_locale, own_terminal, require_terminal
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tui_loop.cli.arguments import ONE
-from tui_loop.cli.jobs import submitted
+from tui_loop.cli.jobs import shown_by, submitted
 from tui_loop.cli.output import Output
 from tui_loop.cli.parallel_runs import Ended, ParallelRuns, has_free_gpus
 from tui_loop.cli.run_process import create_runs
@@ -107,19 +107,16 @@ class QueueRunner:
                 if runs.stop_requested:
                     if not runs.count:
                         raise RunStopped(f"{self._loop.name}: stopped on request", "")
-                elif runs.has_room() and (created or next_waiting(self._loop) is not None):
-                    if found := self._next(created):
-                        folders, queued = found
-                        queued_as[folders[-1].number] = queued
-                        self._announce(folders)
-                        runs.start(folders)
-                        continue
-                elif not runs.count and not self._waits():
-                    return
+                elif not created and next_waiting(self._loop) is None:
+                    if not runs.count:
+                        return
+                elif runs.has_room() and (found := self._next(created)):
+                    folders, queued = found
+                    queued_as[folders[-1].number] = queued
+                    self._announce(folders)
+                    runs.start(folders)
+                    continue
                 time.sleep(POLL_SECONDS)
-
-    def _waits(self) -> bool:
-        return next_waiting(self._loop) is not None
 
     def _next(
         self, created: list[IterationFolder]
@@ -163,7 +160,7 @@ class QueueRunner:
             recover(self._loop)
             while (queued := next_waiting(self._loop)) is not None:
                 if folders := self._create(queued, is_here=False):
-                    jobs |= submitted(self._loop, folders, settings, self._out.advice)
+                    jobs |= submitted(self._loop, folders, settings, shown_by(self._out))
         return jobs
 
     @property

@@ -36,7 +36,7 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_keys(args: argparse.Namespace, out: Output) -> int:
-    from tui_loop.core.slurm.settings import user_settings_file
+    from tui_loop.core.record.files import user_settings_file
     from tui_loop.tui.actions import ACTIONS, SCOPES
     from tui_loop.tui.keys import keys_of
     from tui_loop.tui.settings import read_settings

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from platformdirs import user_state_path
+from platformdirs import user_config_path, user_state_path
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folder_place import FolderPlace
@@ -24,6 +24,12 @@ def user_state_folder() -> Path:
     """Returns the folder for per-user state; TUI_LOOP_STATE overrides it."""
     chosen = os.environ.get("TUI_LOOP_STATE")
     return Path(chosen) if chosen else user_state_path("tui-loop", appauthor=False)
+
+
+def user_settings_file() -> Path:
+    """Returns the path of the user's settings; TUI_LOOP_CONFIG overrides it. It may not exist."""
+    chosen = os.environ.get("TUI_LOOP_CONFIG")
+    return Path(chosen) if chosen else user_config_path("tui-loop", appauthor=False) / "config.toml"
 
 
 def _read_umask() -> int:

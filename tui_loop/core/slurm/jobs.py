@@ -11,7 +11,7 @@ import msgspec
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record.folders import IterationFolder, LoopFolder
 from tui_loop.core.record.lock import LockWatcher
-from tui_loop.core.record.reader import iteration_of, read_run
+from tui_loop.core.record.reader import iteration_of
 from tui_loop.core.record.structs import LIVE, RESUMABLE
 from tui_loop.core.slurm.commands import JobState, cancel, states, submit
 from tui_loop.core.slurm.record import JobRecord, read_job, write_job
@@ -77,7 +77,7 @@ def job_of(folder: IterationFolder) -> Job | None:
     record = read_job(folder)
     if record is None:
         return None
-    job = Job(folder, record, has_started=read_run(folder).started is not None)
+    job = Job(folder, record, has_started=iteration_of(folder).attempts > 0)
     return _with_state(job, states([record.id]))
 
 
@@ -85,8 +85,11 @@ def _recorded(loop: LoopFolder) -> list[Job]:
     jobs = []
     for folder in map(loop.iteration, loop.numbers()):
         record = read_job(folder)
-        if record is not None and iteration_of(folder).state in ASKED:
-            jobs.append(Job(folder, record, has_started=read_run(folder).started is not None))
+        if record is None:
+            continue
+        iteration = iteration_of(folder)
+        if iteration.state in ASKED:
+            jobs.append(Job(folder, record, has_started=iteration.attempts > 0))
     return jobs
 
 
@@ -128,7 +131,7 @@ def cancel_waiting(job: Job) -> list[str]:
     Returns a message for that. Raises NoSlurm, BadInput.
     """
     cancel(job.record.id)
-    return [] if job.has_started else _return(job.folder)
+    return [] if job.has_started else return_unstarted([job.folder])
 
 
 def settle(loop: LoopFolder, jobs: Mapping[str, Job]) -> list[str]:
@@ -140,13 +143,9 @@ def settle(loop: LoopFolder, jobs: Mapping[str, Job]) -> list[str]:
         if read_job(job.folder) != job.record:  # submitted again meanwhile
             continue
         if job.state is not None and job.state.has_ended and _is_idle(job.folder):
-            messages += [f"{job.words} before it began", *_return(job.folder)]
+            messages += [f"{job.words} before it began", *return_unstarted([job.folder])]
     return messages
 
 
 def _is_idle(folder: IterationFolder) -> bool:
     return iteration_of(folder).state == "queued" and LockWatcher(folder.lock).poll() == "gone"
-
-
-def _return(folder: IterationFolder) -> list[str]:
-    return return_unstarted([folder])

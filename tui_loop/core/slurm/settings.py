@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from platformdirs import user_config_path
 
 from tui_loop.core.errors import BadInput
 from tui_loop.core.record import codec
-from tui_loop.core.record.files import read_small
+from tui_loop.core.record.files import read_small, user_settings_file
 from tui_loop.core.record.folders import LoopFolder
 
 REQUEUES = 20
@@ -55,12 +53,6 @@ class SlurmSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if any(ord(each) < 32 for each in option):
                 raise BadInput("sbatch options: contain a control character", "remove it")
         return options
-
-
-def user_settings_file() -> Path:
-    """Returns the path of the user's settings, which may not exist."""
-    chosen = os.environ.get("TUI_LOOP_CONFIG")
-    return Path(chosen) if chosen else user_config_path("tui-loop", appauthor=False) / "config.toml"
 
 
 def slurm_settings(loop: LoopFolder, sbatch: str = "") -> SlurmSettings:

@@ -25,9 +25,11 @@ class JobsController:
 
     def refresh(self, *, again: bool = False) -> None:
         """Asks for the states where they are older than POLL_SECONDS."""
-        if self._is_asking or not self._has_jobs():
+        is_due = again or time.monotonic() - self._asked_at >= POLL_SECONDS
+        if not is_due or self._is_asking:
             return
-        if again or time.monotonic() - self._asked_at >= POLL_SECONDS:
+        self._asked_at = time.monotonic()
+        if self._has_jobs():
             self._is_asking = True
             self._context.run(self._ask(), "jobs", is_exclusive=False)
 
